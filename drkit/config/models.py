@@ -1,0 +1,286 @@
+"""The shape of ``drkit.yaml``: one service (project and environment) per file.
+
+Models are frozen and refuse unknown keys. A secret is never a value: it is a reference (``SecretRef``).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+_SECRET = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|arn:aws[a-z-]*:secretsmanager:.+|connect:\$\{.+\})$")
+
+
+def _secret_reference(text: str) -> str:
+    if not _SECRET.match(text):
+        # The text itself may be the secret: it is not repeated.
+        raise ValueError(
+            "a secret is given by reference: env:NAME, file:PATH, a Secrets Manager ARN, "
+            "or, for the mirror, connect:${...}"
+        )
+    return text
+
+
+SecretRef = Annotated[str, AfterValidator(_secret_reference)]
+"""``env:NAME``, ``file:PATH`` (its first line), an ARN in Secrets Manager (a string, or JSON with ``password``).
+
+``connect:${provider:path:key}`` is handed to Kafka Connect as it stands: its worker resolves it, drkit never sees it.
+"""
+
+
+class Model(BaseModel):
+    """Base of all configuration models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NoAuth(Model):
+    """No authentication: plaintext, or TLS without client identity."""
+
+    mechanism: Literal["none"] = "none"
+
+
+class PlainAuth(Model):
+    """SASL/PLAIN."""
+
+    mechanism: Literal["plain"]
+    username: str
+    password: SecretRef
+
+
+class ScramAuth(Model):
+    """SASL/SCRAM."""
+
+    mechanism: Literal["scram-sha-256", "scram-sha-512"]
+    username: str
+    password: SecretRef
+
+
+class MtlsAuth(Model):
+    """TLS client certificate. ``principal`` is the distinguished name as the broker sees it (``User:CN=...``)."""
+
+    mechanism: Literal["mtls"]
+    certificate_file: str
+    key_file: str
+    key_password: SecretRef | None = None
+    principal: str
+
+
+class IamAuth(Model):
+    """MSK IAM (SASL/OAUTHBEARER with a signed token). ``region`` is the cluster's."""
+
+    mechanism: Literal["iam"]
+    region: str
+    role_arn: str | None = None
+
+
+Auth = Annotated[NoAuth | PlainAuth | ScramAuth | MtlsAuth | IamAuth, Field(discriminator="mechanism")]
+
+
+class Tls(Model):
+    """TLS to the brokers. ``ca_file``: PEM bundle, or the system's where none is given."""
+
+    enabled: bool = False
+    ca_file: str | None = None
+
+
+class Cluster(Model):
+    """How drkit reaches a Kafka cluster, and which cluster it must be."""
+
+    bootstrap: str
+    """``host:port[,host:port]``."""
+    cluster_id: str
+    """The cluster's own id; drkit changes nothing on a cluster with another one."""
+    auth: Auth = Field(default_factory=NoAuth)
+    tls: Tls = Field(default_factory=Tls)
+    mirror_auth: Auth | None = None
+    """The identity of MirrorMaker 2 on this cluster; its secrets may be ``connect:${...}``. None: as ``auth``."""
+
+
+class Connect(Model):
+    """The Kafka Connect cluster that runs in a region and mirrors *into* it."""
+
+    url: str
+    username: str | None = None
+    password: SecretRef | None = None
+    offsets_topic: str = "connect-offsets"
+    status_topic: str = "connect-status"
+
+
+class HttpProbe(Model):
+    """An HTTP health probe: a Spring actuator (its ``status``), or any URL (2xx is up)."""
+
+    name: str
+    url: str
+
+
+class Health(Model):
+    """How a region's health is judged."""
+
+    samples: PositiveInt = 3
+    interval_seconds: PositiveFloat = 1.0
+    http: tuple[HttpProbe, ...] = ()
+
+
+class Region(Model):
+    """One region. Its name is also MM2's alias of its cluster."""
+
+    cluster: Cluster
+    connect: Connect | None = None
+    health: Health = Field(default_factory=Health)
+
+
+class Replication(Model):
+    """What MM2 mirrors, and how."""
+
+    policy: Literal["identity", "default"] = "identity"
+    separator: str = "."
+    """``replication.policy.separator``; only the default policy renames topics with it."""
+    topics: tuple[str, ...]
+    """Java regular expressions, whole-name match."""
+    topics_exclude: tuple[str, ...] = (
+        r"mm2.*\.internal",
+        r".*\.checkpoints\.internal",
+        r".*\.drkit\.canary",
+        r"__.*",
+    )
+    groups: tuple[str, ...] = (".*",)
+    groups_exclude: tuple[str, ...] = (r"console-consumer-.*", r"connect-.*", r"__.*")
+    driver: Literal["connect", "dedicated", "external"] = "connect"
+    exactly_once: bool = True
+    replication_factor: PositiveInt = 3
+    tasks_max: PositiveInt = 4
+    offset_lag_max: int = Field(default=10, ge=0)
+    refresh_seconds: PositiveInt = 60
+    """How soon new topics and groups are mirrored."""
+    checkpoint_seconds: PositiveInt = 10
+
+
+class AclFence(Model):
+    """Writes and commits are stopped by DENY ACLs. Binds SCRAM, PLAIN and mTLS identities, never IAM ones."""
+
+    kind: Literal["acl"]
+    principals: tuple[str, ...] = Field(min_length=1)
+    """The applications' principals (``User:name``). Not the mirror's: it must go on writing to the standby."""
+
+
+class HookFence(Model):
+    """Writes and commits are stopped by commands of yours (an IAM, SCP or network change): argument lists, no shell.
+
+    Each is called with ``DRKIT_REGION``, ``DRKIT_CLUSTER_ID`` and ``DRKIT_SCOPE`` (producers, consumers) in its
+    environment; a status other than 0 stops the run. drkit then proves the fence like any other.
+    """
+
+    kind: Literal["hook"]
+    put: tuple[str, ...] = Field(min_length=1)
+    lift: tuple[str, ...] = Field(min_length=1)
+
+
+Fence = Annotated[AclFence | HookFence, Field(discriminator="kind")]
+
+
+class Route53Target(Model):
+    """A record set in Route 53 that tells clients where the service is."""
+
+    kind: Literal["route53"]
+    zone_id: str
+    zone_name: str
+    """What the zone with that id must be called."""
+    name: str
+    type: Literal["A", "CNAME", "TXT"]
+    ttl_seconds: PositiveInt = 5
+    values: dict[str, tuple[str, ...]]
+    """Region to the record's values while that region is primary. TXT values without quotes."""
+    nameservers: tuple[str, ...] = ()
+    """``host[:port]`` of the servers that are asked for the answer; empty: the zone's own."""
+
+
+class State(Model):
+    """Where runs, the lease and the lineage are kept: a third region or the standby, never only the primary."""
+
+    bucket: str
+    region: str
+    prefix: str = ""
+    local_dir: str = ".drkit/state"
+    """A second copy of every journal, on this machine."""
+
+
+class Objectives(Model):
+    """What a failover may cost."""
+
+    rpo_records: int = Field(default=0, ge=0)
+    rpo_seconds: float = Field(default=60, ge=0)
+    rto_seconds: PositiveFloat = 600.0
+    replay_records: int = Field(default=0, ge=0)
+
+
+class Timeouts(Model):
+    """Deadlines, in seconds."""
+
+    request_seconds: PositiveFloat = 10.0
+    """One remote call."""
+    fence_seconds: PositiveFloat = 30.0
+    drain_seconds: PositiveFloat = 120.0
+    """Draining the mirror, which includes waiting for open transactions."""
+    consumers_seconds: PositiveFloat = 2.0
+    """How long groups may go on reading on the old side before they are fenced."""
+    mirror_stop_seconds: PositiveFloat = 60.0
+    redirect_seconds: PositiveFloat = 120.0
+    clients_seconds: PositiveFloat = 30.0
+    """How long arriving clients are watched."""
+    lease_seconds: PositiveFloat = 30.0
+    """A lease whose holder was silent for so long may be taken over."""
+
+
+class Aws(Model):
+    """How AWS is reached."""
+
+    endpoint_url: str | None = None
+    """One endpoint for every service, for a simulated AWS."""
+    account_id: str | None = Field(default=None, pattern=r"^\d{12}$")
+    """If given, drkit changes nothing under another account."""
+
+
+class Settings(Model):
+    """The whole of ``drkit.yaml``."""
+
+    project: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    environment: Literal["development", "staging", "production"]
+    primary: str
+    """The region that is primary until drkit has recorded a change of direction."""
+    aws: Aws = Field(default_factory=Aws)
+    state: State
+    regions: dict[str, Region] = Field(min_length=2, max_length=2)
+    replication: Replication
+    fence: Fence
+    redirect: tuple[Route53Target, ...] = ()
+    objectives: Objectives = Field(default_factory=Objectives)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+
+    @property
+    def topic_prefix(self) -> str:
+        """What every topic and fenced resource of the service begins with."""
+        return f"{self.project}.{self.environment}."
+
+    @property
+    def canary_topic(self) -> str:
+        """A topic of drkit's own inside the fenced prefix; never mirrored."""
+        return f"{self.topic_prefix}drkit.canary"
+
+    @property
+    def canary_group(self) -> str:
+        """A consumer group of drkit's own, never mirrored."""
+        return f"{self.topic_prefix}drkit.canary"
+
+    def other(self, region: str) -> str:
+        """The region that is not this one."""
+        return next(name for name in self.regions if name != region)
+
+
+def resolve_path(base: Path, text: str) -> Path:
+    """A path from the file, relative to the file's own directory."""
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else base / path

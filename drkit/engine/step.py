@@ -1,0 +1,102 @@
+"""The contract between a procedure's steps and the engine that runs them.
+
+A step gets its ports by constructor and returns values; the engine journals them, and hands a step the evidence of
+the steps before it. A step is safe to run again at any time: ``observe`` reads the world, ``is_satisfied`` says
+whether the effect is there already, and ``apply`` makes the rest of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+from drkit.errors import DrkitError
+from drkit.ports import Progress
+
+Evidence = Mapping[str, Any]
+"""What a step found or did: JSON values only, journaled and shown in the report."""
+
+Observation = TypeVar("Observation")
+
+
+class Mode(StrEnum):
+    """How a run treats the source: alive and drained, or gone."""
+
+    PLANNED = "planned"
+    DISASTER = "disaster"
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What every step of one run shares: who moves from where to where, and what earlier steps found."""
+
+    run_id: str
+    mode: Mode
+    source: str
+    target: str
+    evidence: Mapping[str, Evidence]
+    """Step name to its evidence, for the steps that have succeeded."""
+    progress: Progress
+
+    def of(self, step: str) -> Evidence:
+        """The evidence of an earlier step; an empty mapping if it was not part of the run."""
+        return self.evidence.get(step, {})
+
+
+class NotYetError(DrkitError):
+    """A step's condition did not come true in time; the world is as before the step, or safe to repeat."""
+
+
+class Step(Generic[Observation]):
+    """One step of a procedure.
+
+    The engine calls ``prepare`` for every step before the first effect of the run, then for each step in turn
+    ``observe``, ``is_satisfied``, ``apply`` (unless satisfied) and ``confirm``.
+    """
+
+    name: ClassVar[str]
+    """Stable identity of the step in journals; with ``version`` it tells a resumed run that the code has changed."""
+    version: ClassVar[int] = 1
+    is_effect: ClassVar[bool] = True
+    """False for a step that only reads: the engine places no failpoints and journals no intent for it."""
+    holds_over_interruption: ClassVar[bool] = True
+    """False for time-bound facts (a fence, a drain, health): a resumed run establishes them again."""
+
+    def describe(self, context: RunContext) -> str:
+        """One line about what the step will do, for the plan that is shown before anything is written."""
+        raise NotImplementedError
+
+    def prepare(self, context: RunContext) -> None:
+        """Read whatever makes the step quick later; changes nothing. Optional."""
+
+    def observe(self, context: RunContext) -> Observation:
+        """Read the world; changes nothing."""
+        raise NotImplementedError
+
+    def is_satisfied(self, context: RunContext, observation: Observation) -> bool:
+        """Whether the effect is there already, so that ``apply`` is not needed."""
+        raise NotImplementedError
+
+    def apply(self, context: RunContext, observation: Observation) -> None:
+        """Make the effect. Compare-and-set at the resource: nothing that changed since ``observe`` is overwritten."""
+        raise NotImplementedError
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Prove the effect and say what it was. Raises when it cannot be proved."""
+        raise NotImplementedError
+
+    def compensate(self, context: RunContext) -> Evidence:
+        """Undo the effect, as far as it was made; safe to repeat. Steps without an effect do nothing."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """An ordered list of steps with a point of no return."""
+
+    name: str
+    steps: tuple[Step[Any], ...]
+    no_return_after: str
+    """Once this step has succeeded, an abort is refused: the way back is a failback."""
