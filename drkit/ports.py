@@ -63,8 +63,11 @@ class KafkaReader(Protocol):
     def topics(self) -> Mapping[str, TopicDescription]:
         """Every topic that is not internal to Kafka (``__*``), with its non-default configs."""
 
-    def describe_topics(self, names: Collection[str]) -> Mapping[str, TopicDescription]:
-        """These topics without their configs; one that does not exist is missing from the answer."""
+    def describe_topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
+        """These topics (None: every one that is not internal) without their configs, in one quick request.
+
+        One that does not exist is missing from the answer.
+        """
 
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         """Start, end and last stable offset of each partition. A partition without a leader raises."""
@@ -126,6 +129,9 @@ class PartitionFailure:
 
 class KafkaWriter(Protocol):
     """What drkit changes on a cluster."""
+
+    def warm_up(self, topic: str) -> None:
+        """Connect the clients behind ``probe_write`` and ``probe_commit`` without writing anything."""
 
     def create_topic(self, name: str, *, partitions: int, replication_factor: int, configs: Mapping[str, str]) -> bool:
         """Make a topic; False if it was there."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from drkit.domain.kafka import TopicDescription, TopicPartition
+
 
 @dataclass(frozen=True)
 class NameFilter:
@@ -39,3 +41,10 @@ class NameFilter:
 def _alternation(patterns: Sequence[str]) -> re.Pattern[str]:
     # An empty list matches nothing; "(?!)" is the pattern that never matches.
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)")
+
+
+def partitions_in_scope(topics: Iterable[TopicDescription], scope: NameFilter) -> tuple[TopicPartition, ...]:
+    """Every partition of the topics that the filter takes, sorted."""
+    return tuple(
+        sorted(partition for topic in topics if scope.matches(topic.name) for partition in topic.topic_partitions)
+    )

@@ -1,0 +1,1 @@
+"""The steps of drkit's procedures: one step per file."""

@@ -1,0 +1,74 @@
+"""The cut: the log ends on both sides at which the direction changes, recorded in the lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drkit.domain.kafka import TopicPartition
+from drkit.domain.lineage import Cut, Epoch, EpochState, Lineage, PartitionCut, cut_to_json
+from drkit.domain.partition_tree import from_tree
+from drkit.domain.scope import partitions_in_scope
+from drkit.engine.step import Evidence, RunContext, Step
+from drkit.errors import RefusedError
+from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.mirror_position import MirrorPosition
+from drkit.steps.world import World
+
+
+class RecordCut(Step[Lineage]):
+    """Ends per partition, taken when nothing writes on either side, stored before the target opens for writes."""
+
+    name = "cut"
+
+    def __init__(self, world: World, target: str, position: MirrorPosition, record: LineageRecord) -> None:
+        self._world = world
+        self._reader = world.regions[target].reader
+        self._position = position
+        self._record = record
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is recorded."""
+        return "record both log ends of every partition in the lineage"
+
+    def observe(self, context: RunContext) -> Lineage:
+        """The lineage as stored."""
+        return self._record.read()
+
+    def is_satisfied(self, context: RunContext, observation: Lineage) -> bool:
+        """Never before a translation: ends that were recorded before an interruption may have moved."""
+        return False
+
+    def apply(self, context: RunContext, observation: Lineage) -> None:
+        """Measure and record."""
+        epoch = Epoch(
+            run_id=context.run_id,
+            source=context.source,
+            target=context.target,
+            mode=context.mode.value,
+            cut_at=self._world.clock.now().isoformat(),
+            state=EpochState.PREPARED,
+            cut=self._measure(context),
+        )
+        self._record.change(lambda lineage: lineage.with_epoch(epoch))
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """The cut as it was stored."""
+        epoch = self._record.read().of_run(context.run_id)
+        if epoch is None:
+            raise RefusedError(
+                "the lineage does not hold this run's cut", hint="another process replaced it: run again"
+            )
+        return {"cut_at": epoch.cut_at, "partitions": len(epoch.cut), "cut": cut_to_json(epoch.cut)}
+
+    def compensate(self, context: RunContext) -> Evidence:
+        """Mark the epoch as withdrawn; history is kept."""
+        self._record.change(lambda lineage: lineage.with_state(context.run_id, EpochState.WITHDRAWN))
+        return {"state": EpochState.WITHDRAWN.value}
+
+    def _measure(self, context: RunContext) -> Cut:
+        source_ends: Mapping[TopicPartition, int] = from_tree(context.of("drain-mirror").get("source_end", {}))
+        mirrored = self._position.read()
+        topics = self._reader.describe_topics().values()
+        here = partitions_in_scope(topics, self._world.topics)
+        target_ends = self._reader.log_ranges(here)
+        return {p: PartitionCut(source_ends.get(p), mirrored.get(p), target_ends[p].end) for p in here}

@@ -1,0 +1,129 @@
+"""Snapshot: the source's topics, ACLs, group offsets and log ends, kept outside both clusters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from drkit.domain.kafka import GroupState, TopicPartition
+from drkit.domain.partition_tree import from_tree, to_tree
+from drkit.domain.scope import partitions_in_scope
+from drkit.engine.step import Evidence, RunContext, Step
+from drkit.errors import RefusedError
+from drkit.steps.fence_consumers import committed_in_scope
+from drkit.steps.world import World
+
+_SCHEMA = "drkit.snapshot/1"
+
+
+class TakeSnapshot(Step[None]):
+    """Planned mode: everything that a return may need is stored before anything is changed."""
+
+    name = "snapshot"
+
+    def __init__(self, world: World, source: str) -> None:
+        self._world = world
+        self._reader = world.regions[source].reader
+        self._evidence: Evidence = {}
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is stored."""
+        return f"store {context.source}'s topics, ACLs, group offsets and log ends"
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing: a snapshot is of now."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Never: a snapshot is of now."""
+        return False
+
+    def apply(self, context: RunContext, observation: None) -> None:
+        """Read the source and store it under a key of its own."""
+        taken_at = self._world.clock.now()
+        topics = self._reader.topics()
+        groups = {name: group for name, group in self._reader.groups().items() if self._world.groups.matches(name)}
+        ranges = self._reader.log_ranges(partitions_in_scope(topics.values(), self._world.topics))
+        committed = committed_in_scope(self._world, self._reader)
+        document = {
+            "schema": _SCHEMA,
+            "region": context.source,
+            "run_id": context.run_id,
+            "taken_at": taken_at.isoformat(),
+            "topics": {name: asdict(topic) for name, topic in sorted(topics.items())},
+            "acls": [asdict(acl) for acl in sorted(self._reader.acls())],
+            "log_ends": to_tree({p: log.end for p, log in ranges.items()}),
+            "committed": {group: to_tree(offsets) for group, offsets in sorted(committed.items())},
+        }
+        key = f"snapshots/{context.source}/{taken_at:%Y%m%dt%H%M%S.%fz}.json"
+        self._world.store.create(key, json.dumps(document, sort_keys=True).encode())
+        self._evidence = {
+            "key": key,
+            "taken_at": taken_at.isoformat(),
+            "topics": len(topics),
+            "groups": len(committed),
+            "active_groups": sorted(name for name, group in groups.items() if group.state is GroupState.ACTIVE),
+        }
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Where it is and what it holds."""
+        return self._evidence
+
+
+class ReadSnapshot(Step[Mapping[str, Any] | None]):
+    """Disaster mode: the newest snapshot of the source, with its age; none is reported, and nothing depends on it."""
+
+    name = "snapshot"
+    is_effect = False
+
+    def __init__(self, world: World, source: str) -> None:
+        self._world = world
+        self._source = source
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is read."""
+        return f"read the newest snapshot of {context.source}"
+
+    def observe(self, context: RunContext) -> Mapping[str, Any] | None:
+        """The newest snapshot, if there is any."""
+        return newest_snapshot(self._world, self._source)
+
+    def is_satisfied(self, context: RunContext, observation: Mapping[str, Any] | None) -> bool:
+        """Reading is all."""
+        return True
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Its age."""
+        snapshot = self.observe(context)
+        if snapshot is None:
+            return {"found": False}
+        age = self._world.clock.now() - datetime.fromisoformat(snapshot["taken_at"])
+        return {
+            "found": True,
+            "taken_at": snapshot["taken_at"],
+            "age_seconds": round(age.total_seconds(), 3),
+            "groups": len(snapshot["committed"]),
+        }
+
+
+def newest_snapshot(world: World, region: str) -> Mapping[str, Any] | None:
+    """The newest snapshot of a region, or None. Raises ``RefusedError`` if it cannot be read."""
+    keys = sorted(world.store.list(f"snapshots/{region}/"))
+    stored = world.store.get(keys[-1]) if keys else None
+    if stored is None:
+        return None
+    try:
+        document: Mapping[str, Any] = json.loads(stored.body)
+        if document["schema"] != _SCHEMA or document["region"] != region:
+            raise RefusedError(f"{stored.key} is not a snapshot of {region} that this drkit can read")
+        datetime.fromisoformat(document["taken_at"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"the snapshot {stored.key} cannot be read: {error!r}", hint="move it away") from error
+    return document
+
+
+def snapshot_positions(snapshot: Mapping[str, Any]) -> dict[str, dict[TopicPartition, int]]:
+    """The committed offsets in a snapshot, per group."""
+    return {group: from_tree(tree) for group, tree in snapshot["committed"].items()}

@@ -1,0 +1,102 @@
+"""Stop the mirror: nothing but applications may write to the target from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from drkit.engine.step import Evidence, NotYetError, RunContext, Step
+from drkit.ports import ConnectorState, ConnectorStatus
+from drkit.steps.world import Mirror, World
+
+_POLL_SECONDS = 0.1
+
+States = Mapping[str, ConnectorStatus]
+
+
+class StopMirror(Step[States]):
+    """The connectors that write into the target are asked to stop.
+
+    In a planned run the mirror is drained and its source fenced when this is asked for, so that nothing is left that
+    it could write: the run does not wait for the tasks to end (about a second that applications would be without a
+    primary) but confirms it later, in ``MirrorStopped``.
+    """
+
+    name = "stop-mirror"
+
+    def __init__(self, world: World, mirror: Mirror, connectors: Sequence[str]) -> None:
+        self._world = world
+        self._mirror = mirror
+        self._connectors = connectors
+
+    def describe(self, context: RunContext) -> str:
+        """Name the connectors."""
+        return f"stop the connectors {', '.join(self._connectors)}"
+
+    def observe(self, context: RunContext) -> States:
+        """The connectors' states."""
+        return {name: self._mirror.reader.status(name) for name in self._connectors}
+
+    def is_satisfied(self, context: RunContext, observation: States) -> bool:
+        """All stopped, or not there."""
+        return all(status.is_stopped for status in observation.values())
+
+    def apply(self, context: RunContext, observation: States) -> None:
+        """Ask those that are not stopped."""
+        for name, status in observation.items():
+            if not status.is_stopped:
+                self._mirror.writer.stop(name)
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """That the request was taken; ``MirrorStopped`` proves the rest."""
+        return {"asked": list(self._connectors)}
+
+    def compensate(self, context: RunContext) -> Evidence:
+        """Let them run again."""
+        resumed = [name for name in self._connectors if self._is_stopping(name)]
+        for name in resumed:
+            self._mirror.writer.resume(name)
+        return {"resumed": resumed}
+
+    def _is_stopping(self, name: str) -> bool:
+        return self._mirror.reader.status(name).state not in (ConnectorState.ABSENT, ConnectorState.RUNNING)
+
+
+class MirrorStopped(Step[States]):
+    """Every connector is STOPPED and has no task left."""
+
+    name = "mirror-stopped"
+    is_effect = False
+
+    def __init__(self, world: World, mirror: Mirror, connectors: Sequence[str]) -> None:
+        self._world = world
+        self._mirror = mirror
+        self._connectors = connectors
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is waited for."""
+        return "wait until the mirror's tasks have ended"
+
+    def observe(self, context: RunContext) -> States:
+        """The connectors' states."""
+        return {name: self._mirror.reader.status(name) for name in self._connectors}
+
+    def is_satisfied(self, context: RunContext, observation: States) -> bool:
+        """All stopped."""
+        return all(status.is_stopped for status in observation.values())
+
+    def apply(self, context: RunContext, observation: States) -> None:
+        """Wait."""
+        clock, limit = self._world.clock, self._world.settings.timeouts.mirror_stop_seconds
+        deadline = clock.monotonic() + limit
+        while not self.is_satisfied(context, self.observe(context)):
+            if clock.monotonic() > deadline:
+                raise NotYetError(
+                    f"the mirror has not stopped within {limit:g} s: it could still write to {context.target}",
+                    hint="look at the Connect worker's log; a restart of the worker ends its tasks",
+                )
+            context.progress("tasks are ending")
+            clock.sleep(_POLL_SECONDS)
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """The states."""
+        return {"connectors": {name: status.state.value for name, status in self.observe(context).items()}}

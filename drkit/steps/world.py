@@ -1,0 +1,73 @@
+"""The ports of both regions as a procedure's steps share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drkit.config.models import Settings
+from drkit.domain.scope import NameFilter
+from drkit.errors import ConfigError
+from drkit.ports import (
+    Clock,
+    ConnectReader,
+    ConnectWriter,
+    FenceDriver,
+    HealthProbe,
+    KafkaReader,
+    KafkaWriter,
+    ObjectStore,
+    RedirectWriter,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The Kafka Connect cluster that mirrors into a region."""
+
+    reader: ConnectReader
+    writer: ConnectWriter
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPorts:
+    """Everything of one region that drkit reads or changes."""
+
+    region: str
+    reader: KafkaReader
+    writer: KafkaWriter
+    fence: FenceDriver
+    mirror: Mirror | None
+    probes: Sequence[HealthProbe] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Both regions, the state bucket, the redirect targets and the clock, for one service."""
+
+    settings: Settings
+    regions: Mapping[str, RegionPorts]
+    store: ObjectStore
+    redirects: Sequence[RedirectWriter]
+    clock: Clock
+
+    @property
+    def topics(self) -> NameFilter:
+        """The topics that are mirrored."""
+        return NameFilter(self.settings.replication.topics, self.settings.replication.topics_exclude)
+
+    @property
+    def groups(self) -> NameFilter:
+        """The groups whose positions are carried over; drkit's own is not one of them."""
+        own = (self.settings.canary_group.replace(".", r"\."),)
+        return NameFilter(self.settings.replication.groups, self.settings.replication.groups_exclude + own)
+
+    def mirror_into(self, region: str) -> Mirror:
+        """The mirror that writes into a region. Raises ``ConfigError`` if none is configured."""
+        mirror = self.regions[region].mirror
+        if mirror is None:
+            raise ConfigError(
+                f"regions.{region}.connect is missing: drkit has to stop the mirror that runs there",
+                hint="add the URL of the Kafka Connect cluster in that region",
+            )
+        return mirror
