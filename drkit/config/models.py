@@ -24,7 +24,11 @@ def _secret_reference(text: str) -> str:
     return text
 
 
-SecretRef = Annotated[str, AfterValidator(_secret_reference)]
+SecretRef = Annotated[
+    str,
+    AfterValidator(_secret_reference),
+    Field(json_schema_extra={"format": "secret-reference", "pattern": _SECRET.pattern}),
+]
 """``env:NAME``, ``file:PATH`` (its first line), an ARN in Secrets Manager (a string, or JSON with ``password``).
 
 ``connect:${provider:path:key}`` is handed to Kafka Connect as it stands: its worker resolves it, drkit never sees it.
@@ -97,7 +101,12 @@ class Cluster(Model):
     auth: Auth = Field(default_factory=NoAuth)
     tls: Tls = Field(default_factory=Tls)
     mirror_auth: Auth | None = None
-    """The identity of MirrorMaker 2 on this cluster; its secrets may be ``connect:${...}``. None: as ``auth``."""
+    """The identity of MirrorMaker 2 on this cluster; its secrets are ``connect:${...}``. None: as ``auth``.
+
+    Files are named as the Connect worker's machine has them, by absolute path.
+    """
+    mirror_tls: Tls | None = None
+    """TLS of MirrorMaker 2 to it, its ``ca_file`` an absolute path on the worker's machine. None: as ``tls``."""
 
 
 class Connect(Model):
@@ -133,6 +142,18 @@ class Region(Model):
     health: Health = Field(default_factory=Health)
 
 
+_OWN_TOPICS = (r".*[.-]internal", r"__.*", r"\..*", r".*\.drkit\.canary")
+_OWN_GROUPS = (r".*\.drkit\.canary",)
+
+
+def _with_own_topics(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return patterns + tuple(own for own in _OWN_TOPICS if own not in patterns)
+
+
+def _with_own_groups(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return patterns + tuple(own for own in _OWN_GROUPS if own not in patterns)
+
+
 class Replication(Model):
     """What MM2 mirrors, and how."""
 
@@ -141,14 +162,13 @@ class Replication(Model):
     """``replication.policy.separator``; only the default policy renames topics with it."""
     topics: tuple[str, ...]
     """Java regular expressions, whole-name match."""
-    topics_exclude: tuple[str, ...] = (
-        r"mm2.*\.internal",
-        r".*\.checkpoints\.internal",
-        r".*\.drkit\.canary",
-        r"__.*",
-    )
+    topics_exclude: Annotated[tuple[str, ...], AfterValidator(_with_own_topics)] = Field((), validate_default=True)
+    """MM2's, Connect's and drkit's own topics are always added; MM2 itself never mirrors the first three kinds."""
     groups: tuple[str, ...] = (".*",)
-    groups_exclude: tuple[str, ...] = (r"console-consumer-.*", r"connect-.*", r"__.*")
+    groups_exclude: Annotated[tuple[str, ...], AfterValidator(_with_own_groups)] = Field(
+        (r"console-consumer-.*", r"connect-.*", r"__.*"), validate_default=True
+    )
+    """drkit's own group is always added."""
     driver: Literal["connect", "dedicated", "external"] = "connect"
     exactly_once: bool = True
     replication_factor: PositiveInt = 3

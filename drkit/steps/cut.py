@@ -11,8 +11,7 @@ from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, RunContext, Step
 from drkit.errors import RefusedError
 from drkit.steps.lineage_record import LineageRecord
-from drkit.steps.mirror_position import MirrorPosition
-from drkit.steps.world import World
+from drkit.steps.world import Mirror, World
 
 
 class RecordCut(Step[Lineage]):
@@ -20,10 +19,10 @@ class RecordCut(Step[Lineage]):
 
     name = "cut"
 
-    def __init__(self, world: World, target: str, position: MirrorPosition, record: LineageRecord) -> None:
+    def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord) -> None:
         self._world = world
         self._reader = world.regions[target].reader
-        self._position = position
+        self._mirror = mirror
         self._record = record
 
     def describe(self, context: RunContext) -> str:
@@ -67,7 +66,7 @@ class RecordCut(Step[Lineage]):
 
     def _measure(self, context: RunContext) -> Cut:
         source_ends: Mapping[TopicPartition, int] = from_tree(context.of("drain-mirror").get("source_end", {}))
-        mirrored = self._position.read()
+        mirrored = self._mirror.positions()
         topics = self._reader.describe_topics().values()
         here = partitions_in_scope(topics, self._world.topics)
         target_ends = self._reader.log_ranges(here)

@@ -10,8 +10,7 @@ from drkit.domain.partition_tree import to_tree
 from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
 from drkit.ports import ReadRange
-from drkit.steps.mirror_position import MirrorPosition
-from drkit.steps.world import World
+from drkit.steps.world import Mirror, World
 
 _POLL_SECONDS = 0.05
 _SEARCHED_AT_ONCE_RECORDS = 2000
@@ -38,10 +37,10 @@ class DrainMirror(Step[DrainState]):
     is_effect = False
     holds_over_interruption = False
 
-    def __init__(self, world: World, source: str, position: MirrorPosition) -> None:
+    def __init__(self, world: World, source: str, mirror: Mirror) -> None:
         self._world = world
         self._reader = world.regions[source].reader
-        self._position = position
+        self._mirror = mirror
 
     def describe(self, context: RunContext) -> str:
         """Say what is waited for."""
@@ -49,14 +48,14 @@ class DrainMirror(Step[DrainState]):
         return f"wait until nothing is left to mirror (at most {seconds:g} s)"
 
     def prepare(self, context: RunContext) -> None:
-        """Read the mirror's positions once, so that only what is new is read later."""
-        self._position.read()
+        """Connect to both sides once."""
+        self._mirror.positions()
 
     def observe(self, context: RunContext) -> DrainState:
         """Compare log ends with the mirror's own positions."""
         partitions = partitions_in_scope(self._reader.describe_topics().values(), self._world.topics)
         ends = self._reader.log_ranges(partitions)
-        mirrored = self._position.read()
+        mirrored = self._mirror.positions()
         return DrainState(ends, mirrored, self._remaining(ends, mirrored))
 
     def is_satisfied(self, context: RunContext, observation: DrainState) -> bool:

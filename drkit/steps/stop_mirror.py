@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
 from drkit.ports import ConnectorState, ConnectorStatus
@@ -23,18 +23,17 @@ class StopMirror(Step[States]):
 
     name = "stop-mirror"
 
-    def __init__(self, world: World, mirror: Mirror, connectors: Sequence[str]) -> None:
+    def __init__(self, world: World, mirror: Mirror) -> None:
         self._world = world
         self._mirror = mirror
-        self._connectors = connectors
 
     def describe(self, context: RunContext) -> str:
         """Name the connectors."""
-        return f"stop the connectors {', '.join(self._connectors)}"
+        return f"stop the connectors {', '.join(self._mirror.connectors)}"
 
     def observe(self, context: RunContext) -> States:
         """The connectors' states."""
-        return {name: self._mirror.reader.status(name) for name in self._connectors}
+        return {name: self._mirror.reader.status(name) for name in self._mirror.connectors}
 
     def is_satisfied(self, context: RunContext, observation: States) -> bool:
         """All stopped, or not there."""
@@ -48,11 +47,11 @@ class StopMirror(Step[States]):
 
     def confirm(self, context: RunContext) -> Evidence:
         """That the request was taken; ``MirrorStopped`` proves the rest."""
-        return {"asked": list(self._connectors)}
+        return {"asked": list(self._mirror.connectors)}
 
     def compensate(self, context: RunContext) -> Evidence:
         """Let them run again."""
-        resumed = [name for name in self._connectors if self._is_stopping(name)]
+        resumed = [name for name in self._mirror.connectors if self._is_stopping(name)]
         for name in resumed:
             self._mirror.writer.resume(name)
         return {"resumed": resumed}
@@ -67,10 +66,9 @@ class MirrorStopped(Step[States]):
     name = "mirror-stopped"
     is_effect = False
 
-    def __init__(self, world: World, mirror: Mirror, connectors: Sequence[str]) -> None:
+    def __init__(self, world: World, mirror: Mirror) -> None:
         self._world = world
         self._mirror = mirror
-        self._connectors = connectors
 
     def describe(self, context: RunContext) -> str:
         """Say what is waited for."""
@@ -78,7 +76,7 @@ class MirrorStopped(Step[States]):
 
     def observe(self, context: RunContext) -> States:
         """The connectors' states."""
-        return {name: self._mirror.reader.status(name) for name in self._connectors}
+        return {name: self._mirror.reader.status(name) for name in self._mirror.connectors}
 
     def is_satisfied(self, context: RunContext, observation: States) -> bool:
         """All stopped."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drkit.config.models import Settings
+from drkit.domain.kafka import TopicPartition
 from drkit.domain.scope import NameFilter
 from drkit.errors import ConfigError
 from drkit.ports import (
@@ -23,10 +24,23 @@ from drkit.ports import (
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The Kafka Connect cluster that mirrors into a region."""
+    """The connectors that mirror into a region, on the Kafka Connect cluster there."""
 
     reader: ConnectReader
     writer: ConnectWriter
+    source_connector: str
+    """The one that carries records (``MirrorSourceConnector``)."""
+    other_connectors: tuple[str, ...] = ()
+    """Checkpoints and heartbeats."""
+
+    @property
+    def connectors(self) -> tuple[str, ...]:
+        """All of them, the one that carries records first."""
+        return (self.source_connector, *self.other_connectors)
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Last replicated upstream offset per source partition, by the connector's own committed offsets."""
+        return self.reader.source_offsets(self.source_connector)
 
 
 @dataclass(frozen=True, slots=True)

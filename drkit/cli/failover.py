@@ -1,0 +1,143 @@
+"""``drkit failover`` and ``drkit switchover``: plan, show, ask, run, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from drkit.cli.options import output_option
+from drkit.errors import DrkitError, ExitCode, UsageError
+
+
+class _Records(click.ParamType):
+    """A number of records, or ``unknown``."""
+
+    name = "N|unknown"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        if isinstance(value, int) or value == "unknown":
+            return value
+        if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        self.fail(f"{value!r} is neither a number of records nor 'unknown'", param, ctx)
+        return None
+
+
+def _shared(command: Any) -> Any:  # noqa: ANN401 - a decorator of click callbacks
+    for option in reversed(
+        [
+            click.option("--to", "target", metavar="REGION", required=True, help="Region that becomes primary."),
+            click.option("--dry-run", is_flag=True, help="Show the plan and what could not be checked; write nothing."),
+            click.option("--yes", is_flag=True, help="Do not ask."),
+            click.option(
+                "--accept-replay",
+                type=_Records(),
+                metavar="N|unknown",
+                help="Go on although groups would read up to N records again.",
+            ),
+            click.option("--keep", is_flag=True, help="Leave a planned run that fails as it is; else it is undone."),
+            output_option,
+            click.pass_obj,
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_shared
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "planned", "disaster"]),
+    default="auto",
+    show_default=True,
+    help="planned: source alive, drained, nothing lost. disaster: source gone.",
+)
+@click.option(
+    "--accept-loss",
+    type=_Records(),
+    metavar="N|unknown",
+    help="Go on although up to N records are lost, or although nobody knows how many.",
+)
+@click.option("--source-is-gone", is_flag=True, help="Treat a source that still answers as gone.")
+def failover(config_path: str | None, **options: Any) -> int:  # noqa: ANN401 - click hands over parsed options
+    """Move the service to another region.
+
+    \b
+    Finds out whether the source is alive (planned: fenced and drained, nothing is lost) or gone (disaster).
+    Shows the plan with its forecast and asks before anything is written.
+
+    \b
+      drkit failover --to ap-northeast-1 --dry-run
+      drkit failover --to ap-northeast-1
+      drkit failover --to ap-northeast-1 --mode disaster --accept-loss unknown
+    """
+    return _move(config_path, "failover", options)
+
+
+@click.command()
+@_shared
+def switchover(config_path: str | None, **options: Any) -> int:  # noqa: ANN401 - click hands over parsed options
+    """Move the service to another region, drained, nothing lost.
+
+    The same as ``drkit failover --mode planned``: refused when the source does not answer.
+    """
+    return _move(
+        config_path, "switchover", {**options, "mode": "planned", "accept_loss": None, "source_is_gone": False}
+    )
+
+
+def _move(config_path: str | None, procedure: str, options: dict[str, Any]) -> int:
+    from drkit import bootstrap
+    from drkit.cli.live import listener
+    from drkit.cli.render import plan_text, report_text
+    from drkit.procedures.plan import Request
+
+    as_json, dry_run = options["output"] == "json", options["dry_run"]
+    if not dry_run and not options["yes"] and not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or --dry-run to see the plan"
+        )
+    request = Request(
+        procedure=procedure,
+        target=options["target"],
+        mode=options["mode"],
+        accept_loss=options["accept_loss"],
+        accept_replay=options["accept_replay"],
+        source_is_gone=options["source_is_gone"],
+    )
+    with bootstrap.open_service(config_path) as service:
+        plan = service.plan(request)
+        if not as_json or not dry_run:
+            click.echo(plan_text(plan), err=as_json)
+        if dry_run:
+            if as_json:
+                click.echo(json.dumps(plan.document))
+            return int(ExitCode.REFUSED if plan.refusals else ExitCode.DONE)
+        plan.require_allowed()
+        if not options["yes"]:
+            _ask(plan.target)
+        with listener(plan.step_names) as view:
+            report = service.run(plan, view, undo_on_failure=not options["keep"])
+    click.echo(json.dumps(report.document) if as_json else report_text(report.document))
+    return int(report.exit_code)
+
+
+def _ask(region: str) -> None:
+    answer = click.prompt(f"Type {region} to go on", default="", show_default=False, err=True)
+    if answer.strip() != region:
+        raise _NotConfirmedError("not confirmed; nothing was changed")
+
+
+class _NotConfirmedError(DrkitError):
+    """The operator did not confirm."""
+
+    exit_code = ExitCode.REFUSED

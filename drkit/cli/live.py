@@ -1,0 +1,97 @@
+"""The live view of a run: one line per step with its time, on stderr; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+_MARKS = {"succeeded": ("✔", "green"), "failed": ("✘", "red"), "unknown": ("?", "yellow"), "undone": ("↩", "yellow")}
+
+
+def listener(steps: Sequence[str]) -> LiveView | LineView:
+    """The view that fits stderr: live on a terminal, one line per event anywhere else."""
+    return LiveView(steps) if sys.stderr.isatty() else LineView()
+
+
+class LineView:
+    """One line per finished step."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to leave."""
+
+    def step_started(self, name: str) -> None:
+        """Say nothing: the end of a step is what counts in a log."""
+
+    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
+        """Print the step, its outcome and its time."""
+        click.echo(f"{outcome:<9} {name:<18} {seconds:7.2f} s  {summary}".rstrip(), err=True)
+
+    def note(self, text: str) -> None:
+        """Say nothing: notes are for somebody who watches."""
+
+
+class LiveView:
+    """A table of all steps that is drawn anew as they go."""
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._rows = dict.fromkeys(steps, ("", 0.0, ""))
+        self._running: tuple[str, float] | None = None
+        self._note = ""
+        self._live: Live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=12)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running = None
+        self._live.stop()
+
+    def step_started(self, name: str) -> None:
+        """Show the step as running."""
+        self._running = (name, time.monotonic())
+        self._note = ""
+
+    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
+        """Show its outcome."""
+        self._rows[name] = (outcome, seconds, summary)
+        self._running = None
+
+    def note(self, text: str) -> None:
+        """Show what the running step waits for."""
+        self._note = text
+
+    def _draw(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for name, (outcome, seconds, summary) in self._rows.items():
+            if self._running and self._running[0] == name:
+                elapsed = time.monotonic() - self._running[1]
+                table.add_row(Text("▸", "cyan"), Text(name, "bold"), f"{elapsed:6.2f} s", Text(self._note, "dim"))
+            elif outcome:
+                mark, colour = _MARKS.get(outcome, ("•", "white"))
+                table.add_row(Text(mark, colour), name, f"{seconds:6.2f} s", Text(summary, "dim"))
+            else:
+                table.add_row(" ", Text(name, "dim"), "", "")
+        return table

@@ -1,0 +1,1 @@
+"""Procedures: ordered lists of steps, and the plan that is shown before one is run."""

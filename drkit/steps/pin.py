@@ -1,0 +1,51 @@
+"""Pin: the clusters are the ones that the configuration names, and the direction is the one that the plan saw."""
+
+from __future__ import annotations
+
+from drkit.engine.step import Evidence, Mode, RunContext, Step
+from drkit.errors import RefusedError, StalePlanError
+from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.world import World
+
+
+class Pin(Step[None]):
+    """Cluster ids as configured (the target's alone when the source is gone); the source is still the primary."""
+
+    name = "pin"
+    is_effect = False
+    holds_over_interruption = False
+
+    def __init__(self, world: World, record: LineageRecord) -> None:
+        self._world = world
+        self._record = record
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is compared."""
+        return "compare cluster ids with the configuration, and the primary with the lineage"
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing before the comparison itself."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Reading is all."""
+        return True
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Compare; raises at the first difference."""
+        lineage = self._record.read()
+        primary = lineage.primary(self._world.settings.primary)
+        moved_by_this_run = primary == context.target and lineage.of_run(context.run_id) is not None
+        if primary != context.source and not moved_by_this_run:
+            raise StalePlanError(f"{primary} is the primary, not {context.source}", hint="plan again: drkit status")
+        regions = [context.target] if context.mode is Mode.DISASTER else [context.source, context.target]
+        return {"primary": primary, "clusters": {region: self._cluster_id(region) for region in regions}}
+
+    def _cluster_id(self, region: str) -> str:
+        found = self._world.regions[region].reader.describe_cluster().cluster_id
+        expected = self._world.settings.regions[region].cluster.cluster_id
+        if found != expected:
+            raise RefusedError(
+                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
+                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
+            )
+        return found
