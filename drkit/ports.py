@@ -194,6 +194,9 @@ class ConnectorStatus:
 class ConnectReader(Protocol):
     """The Kafka Connect cluster that mirrors into one region (REST; KIP-875 for offsets)."""
 
+    def cluster_id(self) -> str:
+        """The Kafka cluster its workers are on, which is where records go (``kafka_cluster_id`` of ``GET /``)."""
+
     def connectors(self) -> Mapping[str, ConnectorStatus]:
         """Every connector."""
 
@@ -325,6 +328,9 @@ class FenceDriver(Protocol):
 
     def lift_producers(self) -> Mapping[str, object]:
         """Allow them again; removes only what drkit put."""
+
+    def is_put(self) -> bool | None:
+        """Whether the producers' fence is there; None if it cannot be told without a probe."""
 
     def put_consumers(self, groups: Collection[str]) -> Mapping[str, object]:
         """Stop the applications' commits in these groups."""

@@ -31,7 +31,7 @@ class _Records(click.ParamType):
         return None
 
 
-def _shared(command: Any) -> Any:  # noqa: ANN401 - a decorator of click callbacks
+def _shared(command: Any) -> Any:
     for option in reversed(
         [
             click.option("--to", "target", metavar="REGION", required=True, help="Region that becomes primary."),
@@ -68,7 +68,7 @@ def _shared(command: Any) -> Any:  # noqa: ANN401 - a decorator of click callbac
     help="Go on although up to N records are lost, or although nobody knows how many.",
 )
 @click.option("--source-is-gone", is_flag=True, help="Treat a source that still answers as gone.")
-def failover(config_path: str | None, **options: Any) -> int:  # noqa: ANN401 - click hands over parsed options
+def failover(config_path: str | None, **options: Any) -> int:
     """Move the service to another region.
 
     \b
@@ -85,7 +85,7 @@ def failover(config_path: str | None, **options: Any) -> int:  # noqa: ANN401 - 
 
 @click.command()
 @_shared
-def switchover(config_path: str | None, **options: Any) -> int:  # noqa: ANN401 - click hands over parsed options
+def switchover(config_path: str | None, **options: Any) -> int:
     """Move the service to another region, drained, nothing lost.
 
     The same as ``drkit failover --mode planned``: refused when the source does not answer.

@@ -72,21 +72,21 @@ def _resolve(root: Schema, node: Schema, value: object) -> tuple[Schema, str | N
 
 
 def _message(detail: ErrorDetails, path: Path, node: Schema, parent: Schema, document: Document) -> str:
-    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
-    if kind == "missing":
-        return "is missing"
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown key{_nearest(str(path[-1]), tuple(parent.get('properties', ())))}"
     if kind in ("literal_error", "union_tag_invalid"):
         choices = tuple(re.findall(r"'([^']*)'", str(context.get("expected") or context.get("expected_tags"))))
-        chosen = str(context.get("tag", given))
+        chosen = str(context.get("tag", detail["input"]))
         return f"must be one of {', '.join(choices)}{_nearest(chosen, choices, name_them=False)}"
-    if kind == "union_tag_not_found":
-        return f"says no {str(context['discriminator']).strip(chr(39))}"
-    if given is None:
-        return "is empty"
-    if kind in _EXPECTED:
+    if kind in _EXPECTED and detail["input"] is not None:
         return _wrong_type(kind, path, document, is_secret=node.get("format") == "secret-reference")
+    plain = {
+        "missing": "is missing",
+        "union_tag_not_found": f"does not say which {str(context.get('discriminator')).strip(chr(39))}",
+    }
+    if kind in plain or detail["input"] is None:
+        return plain.get(kind, "is empty")
     message = detail["msg"].removeprefix("Value error, ")
     return re.sub(r"^(Input|String|Dictionary|Tuple) should", "must", message)
 
@@ -94,7 +94,6 @@ def _message(detail: ErrorDetails, path: Path, node: Schema, parent: Schema, doc
 _EXPECTED: Final = {
     "string_type": "text",
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "tuple_type": "a list",
@@ -116,30 +115,37 @@ def _wrong_type(kind: str, path: Path, document: Document, *, is_secret: bool) -
     if kind == "bool_type":
         meant = _BOOLEAN_WORDS.get(text.lower()) or (text.lower() if text.lower() in ("true", "false") else "")
         return f"{expected}; {text!r} is text here" + (f": write {meant}" if meant else "")
-    if kind in ("int_type", "int_from_float", "float_type"):
+    if kind == "int_type" and place.is_plain and re.fullmatch(r"-?\d+\.\d+", text):
+        return f"{expected}, without a point"
+    if kind in ("int_type", "float_type"):
         return expected + _number_advice(text, is_plain=place.is_plain)
     return expected
 
 
 def _number_advice(text: str, *, is_plain: bool) -> str:
     """What to write instead of something that YAML 1.1, or a reader, would take for a number."""
-    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not is_plain:
-        return f"; write {text} without quotes"
-    if re.fullmatch(r"\d+(:[0-5]?\d)+", text):
-        seconds = 0
-        for part in text.split(":"):
-            seconds = seconds * 60 + int(part)
-        return f"; {text} is not a time here: write the number of seconds, {seconds}"
-    if re.fullmatch(r"[+-]?0\d+", text):
-        return f"; {text} begins with a zero, which YAML 1.1 reads as octal: write {int(text)}"
-    if re.fullmatch(r"\d[\d_]*_\d+", text):
-        return f"; write {text.replace('_', '')} without underscores"
+    advice = f", not {text!r}"
     duration = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
-    if duration and duration[2] in _UNIT_SECONDS:
-        return f"; write the number of seconds, {float(duration[1]) * _UNIT_SECONDS[duration[2]]:g}"
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", text, re.IGNORECASE):
-        return f"; write {text} out with digits and, if need be, one point between them"
-    return f", not {text!r}"
+    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not is_plain:
+        advice = f"; write {text} without quotes"
+    elif re.fullmatch(r"\d{1,9}(:[0-5]?\d){1,2}", text):
+        advice = f"; {text} is no time here: write the number of seconds, {_sexagesimal(text)}"
+    elif re.fullmatch(r"[+-]?0\d{1,17}", text):
+        advice = f"; {text} begins with a zero, which YAML 1.1 reads as octal: write {int(text)}"
+    elif re.fullmatch(r"\d[\d_]*_\d+", text):
+        advice = f"; write {text.replace('_', '')} without underscores"
+    elif duration and duration[2] in _UNIT_SECONDS:
+        advice = f"; write the number of seconds, {float(duration[1]) * _UNIT_SECONDS[duration[2]]:g}"
+    elif re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", text, re.IGNORECASE):
+        advice = f"; write {text} out with digits and, if need be, one point between them"
+    return advice
+
+
+def _sexagesimal(text: str) -> int:
+    seconds = 0
+    for part in text.split(":"):
+        seconds = seconds * 60 + int(part)
+    return seconds
 
 
 def _nearest(name: str, known: tuple[str, ...], *, name_them: bool = True) -> str:

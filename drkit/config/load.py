@@ -84,7 +84,9 @@ def examine(path: Path) -> Examination:
     findings = check(settings)
     known = {problem.path for problem in problems}
     problems.extend(
-        Problem(document.line(found.path), found.path, found.message) for found in findings.errors if found.path not in known
+        Problem(document.line(found.path), found.path, found.message)
+        for found in findings.errors
+        if found.path not in known
     )
     warnings = [Problem(document.line(found.path), found.path, found.message) for found in findings.warnings]
     return Examination(path, settings, _in_order(problems), _in_order(warnings))

@@ -7,6 +7,7 @@ worker resolves.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -70,6 +71,20 @@ def render_connectors(settings: Settings, flow: Flow) -> Mapping[str, Mapping[st
 def render_dedicated(settings: Settings, flow: Flow) -> str:
     """The ``mm2.properties`` of a dedicated MirrorMaker 2 process. Raises ``ConfigError`` as above."""
     return _render("dedicated/mm2.properties.j2", _flow_context(settings, flow))
+
+
+def render_files(settings: Settings, flow: Flow, mode: str) -> Mapping[str, str]:
+    """File name to text: for ``connect`` one JSON document per connector and the worker's properties, else one file.
+
+    Raises ``ConfigError`` as above.
+    """
+    if mode == "dedicated":
+        return {"mm2.properties": render_dedicated(settings, flow)}
+    connectors = render_connectors(settings, flow)
+    return {
+        **{f"{name}.json": json.dumps(config, indent=2) + "\n" for name, config in connectors.items()},
+        "worker.properties": render_worker_of(settings, flow.target),
+    }
 
 
 def render_worker_of(settings: Settings, region: str) -> str:

@@ -38,7 +38,7 @@ SecretRef = Annotated[
 class Model(BaseModel):
     """Base of all configuration models."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class NoAuth(Model):
@@ -185,6 +185,8 @@ class AclFence(Model):
     kind: Literal["acl"]
     principals: tuple[str, ...] = Field(min_length=1)
     """The applications' principals (``User:name``). Not the mirror's: it must go on writing to the standby."""
+    allow_everyone_if_no_acl_found: bool = True
+    """As the brokers have it (``allow.everyone.if.no.acl.found``; Amazon MSK: true). Brokers do not tell."""
 
 
 class HookFence(Model):

@@ -92,13 +92,16 @@ def _forbidden(text: str) -> Iterator[Problem]:
     """What is refused before anything is built: references could make a small file huge, deep nesting a crash."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        tag = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
             yield Problem(line, (), f"the alias *{event.anchor} is not supported: write the value out")
         elif isinstance(event, yaml.NodeEvent) and event.anchor:
-            yield Problem(line, (), f"the anchor &{event.anchor} is not supported: write the value out where it is used")
-        if getattr(event, "tag", None) is not None:
-            yield Problem(line, (), f"the tag {event.tag} is not supported: remove it")
+            yield Problem(
+                line, (), f"the anchor &{event.anchor} is not supported: write the value out where it is used"
+            )
+        if tag is not None:
+            yield Problem(line, (), f"the tag {tag} is not supported: remove it")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             yield Problem(line, (), f"nested more than {_MAX_DEPTH} levels deep")

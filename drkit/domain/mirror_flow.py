@@ -88,6 +88,8 @@ class InternalTopic:
     name: str
     configs: tuple[tuple[str, str], ...]
     partitions: int = 1
+    is_enforced: bool = True
+    """Whether its configs are put right where it exists; else they count when it is made."""
 
 
 def internal_topics(flow: Flow) -> tuple[InternalTopic, ...]:
@@ -96,7 +98,7 @@ def internal_topics(flow: Flow) -> tuple[InternalTopic, ...]:
     # MM2 makes the topic compacted and nothing else; held off, compaction leaves every sync of the horizon.
     syncs = (*compact, ("min.compaction.lag.ms", str(OFFSET_SYNCS_HORIZON_MS)))
     return (
-        InternalTopic(flow.source, flow.heartbeats_topic, compact),
+        InternalTopic(flow.source, flow.heartbeats_topic, compact, is_enforced=False),
         InternalTopic(flow.source, flow.heartbeat_offsets_topic, compact),
         InternalTopic(flow.target, flow.offset_syncs_topic, syncs),
         InternalTopic(flow.target, flow.checkpoints_topic, compact),

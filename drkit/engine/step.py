@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
+from drkit.domain.mode import FailoverMode
 from drkit.errors import DrkitError
 from drkit.ports import Progress
 
@@ -21,11 +21,7 @@ Evidence = Mapping[str, Any]
 Observation = TypeVar("Observation")
 
 
-class Mode(StrEnum):
-    """How a run treats the source: alive and drained, or gone."""
-
-    PLANNED = "planned"
-    DISASTER = "disaster"
+Mode = FailoverMode
 
 
 @dataclass(frozen=True, slots=True)

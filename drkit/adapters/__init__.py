@@ -1,0 +1,1 @@
+"""What implements the ports: Kafka, Kafka Connect, AWS, DNS, and this machine."""

@@ -1,0 +1,1 @@
+"""DNS as clients see it."""

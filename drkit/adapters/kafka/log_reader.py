@@ -1,0 +1,190 @@
+"""Reads ranges of partitions, and follows topics, with a consumer that belongs to no group."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.failures import is_one_of, translated
+from drkit.domain.kafka import Record, TopicPartition
+from drkit.errors import RefusedError
+from drkit.ports import ReadRange
+
+_SMALL_RANGE_RECORDS: Final = 1000
+_READ_THROUGH_RECORDS: Final = 200
+"""Two ranges with a smaller gap are read in one go: a seek costs about as much."""
+_STALL_FACTOR: Final = 3
+
+
+def consumer(connection: Connection, *, committed: bool, fetch_bytes: int) -> Any:
+    """A consumer for assigned partitions only; its group id is never used for anything."""
+    from confluent_kafka import Consumer
+
+    return Consumer(
+        connection.settings(
+            group_id="drkit-reader",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            enable_partition_eof=True,
+            isolation_level="read_committed" if committed else "read_uncommitted",
+            auto_offset_reset="earliest",
+            fetch_wait_max_ms=10,
+            fetch_error_backoff_ms=20,
+            max_partition_fetch_bytes=fetch_bytes,
+        )
+    )
+
+
+def merged(ranges: Iterable[ReadRange]) -> dict[TopicPartition, deque[ReadRange]]:
+    """Ranges per partition, in order, without overlap, with small gaps closed."""
+    queues: dict[TopicPartition, deque[ReadRange]] = {}
+    for one in sorted(ranges, key=lambda r: (r.partition, r.start)):
+        if one.end <= one.start:
+            continue
+        queue = queues.setdefault(one.partition, deque())
+        if queue and one.start <= queue[-1].end + _READ_THROUGH_RECORDS:
+            queue[-1] = ReadRange(one.partition, queue[-1].start, max(queue[-1].end, one.end))
+        else:
+            queue.append(one)
+    return queues
+
+
+class RangeReader:
+    """Reads many ranges of many partitions at once; per partition in order."""
+
+    def __init__(self, connection: Connection, ranges: Sequence[ReadRange], *, committed: bool) -> None:
+        self._connection = connection
+        self._queues = merged(ranges)
+        small = all(r.end - r.start <= _SMALL_RANGE_RECORDS for queue in self._queues.values() for r in queue)
+        self._committed = committed
+        self._fetch_bytes = 64 * 1024 if small else 1024 * 1024
+
+    def messages(self) -> Iterator[tuple[TopicPartition, Any]]:
+        """Every data message within the merged ranges. Raises when no progress is made within the deadline."""
+        if not self._queues:
+            return
+        from confluent_kafka import TopicPartition as Position
+
+        client = consumer(self._connection, committed=self._committed, fetch_bytes=self._fetch_bytes)
+        try:
+            client.assign([Position(p.topic, p.partition, queue[0].start) for p, queue in self._queues.items()])
+            progress_at = time.monotonic()
+            while self._queues:
+                batch = client.consume(1000, timeout=0.05)
+                if batch:
+                    progress_at = time.monotonic()
+                elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
+                    raise translated(None, f"reading {next(iter(self._queues))}", self._connection.region)
+                yield from self._take(client, batch)
+        finally:
+            client.close()
+
+    def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[tuple[TopicPartition, Any]]:
+        for message in batch:
+            partition = TopicPartition(message.topic(), message.partition())
+            queue = self._queues.get(partition)
+            if queue is None:
+                continue
+            if _is_end(message, self._connection.region):
+                queue.clear()
+            elif message.offset() >= queue[0].end:
+                self._advance(client, queue, message.offset())
+                if queue and queue[0].start <= message.offset() < queue[0].end:
+                    yield partition, message
+            elif message.offset() >= queue[0].start:
+                yield partition, message
+                if message.offset() == queue[0].end - 1:
+                    self._advance(client, queue, message.offset() + 1)
+            if not queue:
+                self._finish(client, partition)
+
+    @staticmethod
+    def _advance(client: Any, queue: deque[ReadRange], position: int) -> None:
+        from confluent_kafka import TopicPartition as Position
+
+        while queue and queue[0].end <= position:
+            queue.popleft()
+        if queue and queue[0].start > position:
+            client.seek(Position(queue[0].partition.topic, queue[0].partition.partition, queue[0].start))
+
+    def _finish(self, client: Any, partition: TopicPartition) -> None:
+        from confluent_kafka import TopicPartition as Position
+
+        self._queues.pop(partition, None)
+        client.incremental_unassign([Position(partition.topic, partition.partition)])
+
+
+class Tail:
+    """All partitions of one topic, from the start and then incrementally."""
+
+    def __init__(self, connection: Connection, topic: str, ends: Any) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._ends = ends
+        self._client: Any = None
+        self._next: dict[int, int] = {}
+
+    def catch_up(self) -> Sequence[Record]:
+        """What was added up to the log ends at the time of the call."""
+        ends: Mapping[int, int] = self._ends(self._topic)
+        if self._client is None:
+            self._open(ends)
+        found: list[Record] = []
+        progress_at = time.monotonic()
+        while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
+            batch = self._client.consume(5000, timeout=0.05)
+            if batch:
+                progress_at = time.monotonic()
+            elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
+                raise translated(None, f"reading {self._topic}", self._connection.region)
+            for message in batch:
+                if _is_end(message, self._connection.region):
+                    self._next[message.partition()] = max(self._next[message.partition()], message.offset())
+                else:
+                    found.append(to_record(message))
+                    self._next[message.partition()] = message.offset() + 1
+        return found
+
+    def close(self) -> None:
+        """Leave the topic."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _open(self, ends: Mapping[int, int]) -> None:
+        from confluent_kafka import OFFSET_BEGINNING
+        from confluent_kafka import TopicPartition as Position
+
+        self._client = consumer(self._connection, committed=True, fetch_bytes=1024 * 1024)
+        self._next = dict.fromkeys(ends, 0)
+        self._client.assign([Position(self._topic, partition, OFFSET_BEGINNING) for partition in ends])
+
+
+def to_record(message: Any) -> Record:
+    """A consumed message as a value."""
+    from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
+
+    kind, timestamp_ms = message.timestamp()
+    return Record(
+        TopicPartition(message.topic(), message.partition()),
+        message.offset(),
+        -1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+    )
+
+
+def _is_end(message: Any, region: str) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if is_one_of(error, ("_PARTITION_EOF",)):
+        return True
+    from confluent_kafka import KafkaException
+
+    failure = translated(KafkaException(error), f"reading {message.topic()}", region)
+    raise failure if not isinstance(failure, RefusedError) else RefusedError(failure.message, hint=failure.hint)

@@ -1,0 +1,241 @@
+"""``KafkaReader`` on confluent-kafka."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from drkit.adapters.kafka.acl_wire import to_acl
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.failures import translated
+from drkit.adapters.kafka.log_reader import RangeReader, Tail, to_record
+from drkit.domain.kafka import (
+    Acl,
+    ClusterDescription,
+    GroupDescription,
+    GroupState,
+    LogRange,
+    PartitionDescription,
+    Record,
+    TopicDescription,
+    TopicPartition,
+)
+from drkit.errors import RefusedError
+from drkit.ports import ReadRange
+
+_STATES: Final = {"EMPTY": GroupState.EMPTY, "DEAD": GroupState.DEAD, "UNKNOWN": GroupState.UNKNOWN}
+
+
+class ConfluentReader:
+    """One cluster, read through one admin client and short-lived consumers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @property
+    def region(self) -> str:
+        """The region of the cluster."""
+        return self._connection.region
+
+    def describe_cluster(self) -> ClusterDescription:
+        """Cluster id and live brokers."""
+        found = self._wait("describe cluster", self._admin.describe_cluster(request_timeout=self._timeout))
+        controller = found.controller.id if found.controller else None
+        return ClusterDescription(
+            found.cluster_id, controller, {node.id: f"{node.host}:{node.port}" for node in found.nodes}
+        )
+
+    def topics(self) -> Mapping[str, TopicDescription]:
+        """Topics with ids and non-default configs."""
+        from confluent_kafka import TopicCollection
+        from confluent_kafka.admin import ConfigResource
+
+        names = sorted(self.describe_topics())
+        if not names:
+            return {}
+        described = self._admin.describe_topics(TopicCollection(names), request_timeout=self._timeout)
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        configs = self._admin.describe_configs(resources, request_timeout=self._timeout)
+        own = {resource.name: self._own_configs(future) for resource, future in configs.items()}
+        return {
+            name: _described(self._wait(f"describe topic {name}", future), own.get(name, {}))
+            for name, future in described.items()
+        }
+
+    def describe_topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
+        """Topics by one metadata request."""
+        metadata = self._connection.call("metadata", lambda: self._admin.list_topics(timeout=self._timeout))
+        return {
+            name: _from_metadata(topic)
+            for name, topic in metadata.topics.items()
+            if not name.startswith("__") and topic.error is None and (names is None or name in names)
+        }
+
+    def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
+        """Start, end and last stable offset: three requests per broker, whatever the number of partitions."""
+        from confluent_kafka import IsolationLevel
+        from confluent_kafka.admin import OffsetSpec
+
+        if not partitions:
+            return {}
+        uncommitted, committed = IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED
+        starts = self._list_offsets(partitions, OffsetSpec.earliest(), uncommitted)
+        stable = self._list_offsets(partitions, OffsetSpec.latest(), committed)
+        ends = self._list_offsets(partitions, OffsetSpec.latest(), uncommitted)
+        return {p: LogRange(starts[p], ends[p], min(stable[p], ends[p])) for p in partitions}
+
+    def groups(self) -> Mapping[str, GroupDescription]:
+        """Every classic and consumer group, without its members."""
+        listed = self._wait("list groups", self._admin.list_consumer_groups(request_timeout=self._timeout))
+        if listed.errors:
+            raise translated(listed.errors[0], "list groups", self.region)
+        return {group.group_id: GroupDescription(group.group_id, _state(group.state)) for group in listed.valid}
+
+    def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
+        """Groups with their members."""
+        if not names:
+            return {}
+        described = self._admin.describe_consumer_groups(sorted(names), request_timeout=self._timeout)
+        return {name: self._group(name, future) for name, future in described.items()}
+
+    def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """Committed offsets; one request per group, all in flight at once."""
+        from confluent_kafka import ConsumerGroupTopicPartitions
+
+        asked = {
+            group: self._admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
+            )[group]
+            for group in groups
+        }
+        return {group: self._positions(group, future) for group, future in asked.items()}
+
+    def acls(self) -> frozenset[Acl]:
+        """Every binding; none where the cluster has no authorizer."""
+        from confluent_kafka.admin import (
+            AclBindingFilter,
+            AclOperation,
+            AclPermissionType,
+            ResourcePatternType,
+            ResourceType,
+        )
+
+        everything = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+        )
+        try:
+            found = self._wait("describe ACLs", self._admin.describe_acls(everything, request_timeout=self._timeout))
+        except RefusedError as error:
+            if "authorizer" in error.message.lower() and "No" in error.message:
+                return frozenset()
+            raise
+        return frozenset(to_acl(binding) for binding in found)
+
+    def read(self, ranges: Sequence[ReadRange], *, committed: bool = True) -> Iterator[Record]:
+        """Data records within the ranges."""
+        wanted = _by_partition(ranges)
+        for partition, message in RangeReader(self._connection, ranges, committed=committed).messages():
+            if any(one.start <= message.offset() < one.end for one in wanted[partition]):
+                yield to_record(message)
+
+    def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
+        """Offsets of committed data records within the ranges."""
+        wanted = _by_partition(ranges)
+        found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
+        for partition, message in RangeReader(self._connection, ranges, committed=True).messages():
+            offset = message.offset()
+            if any(one.start <= offset < one.end for one in wanted[partition]):
+                found[partition].append(offset)
+        return found
+
+    def tail(self, topic: str) -> Tail:
+        """Follow a topic from its start."""
+        if topic not in self.describe_topics([topic]):
+            raise RefusedError(f"{self.region} has no topic {topic}")
+        return Tail(self._connection, topic, self._stable_ends)
+
+    def _stable_ends(self, topic: str) -> dict[int, int]:
+        partitions = self.describe_topics([topic])[topic].topic_partitions
+        return {
+            p.partition: log.stable_end for p, log in self.log_ranges(partitions).items() if log.stable_end > log.start
+        }
+
+    def _list_offsets(
+        self,
+        partitions: Collection[TopicPartition],
+        spec: Any,
+        isolation: Any,
+    ) -> dict[TopicPartition, int]:
+        from confluent_kafka import TopicPartition as Position
+
+        asked = self._admin.list_offsets(
+            {Position(p.topic, p.partition): spec for p in partitions},
+            isolation_level=isolation,
+            request_timeout=self._timeout,
+        )
+        return {
+            TopicPartition(p.topic, p.partition): self._wait(f"log ends of {p.topic}-{p.partition}", future).offset
+            for p, future in asked.items()
+        }
+
+    def _own_configs(self, future: Any) -> dict[str, str]:
+        from confluent_kafka.admin import ConfigSource
+
+        entries = self._wait("describe topic configs", future)
+        own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        return {name: entry.value for name, entry in entries.items() if entry.source == own}
+
+    def _group(self, name: str, future: Any) -> GroupDescription:
+        found = self._wait(f"describe group {name}", future)
+        return GroupDescription(name, _state(found.state), tuple(f"{m.client_id} at {m.host}" for m in found.members))
+
+    def _positions(self, group: str, future: Any) -> dict[TopicPartition, int]:
+        found = self._wait(f"offsets of group {group}", future)
+        for position in found.topic_partitions:
+            if position.error is not None:
+                what = f"offset of group {group} on {position.topic}-{position.partition}"
+                raise RefusedError(f"{what} at {self.region}: {position.error.str()}")
+        return {TopicPartition(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
+
+    @property
+    def _admin(self) -> Any:
+        with self._lock:
+            return self._connection.admin
+
+    @property
+    def _timeout(self) -> float:
+        return self._connection.timeout_seconds
+
+    def _wait(self, what: str, future: Any) -> Any:
+        return self._connection.wait(what, future)
+
+
+def _by_partition(ranges: Sequence[ReadRange]) -> dict[TopicPartition, list[ReadRange]]:
+    grouped: dict[TopicPartition, list[ReadRange]] = {}
+    for one in ranges:
+        grouped.setdefault(one.partition, []).append(one)
+    return grouped
+
+
+def _state(state: Any) -> GroupState:
+    return _STATES.get(state.name, GroupState.ACTIVE)
+
+
+def _from_metadata(topic: Any) -> TopicDescription:
+    partitions = tuple(
+        PartitionDescription(number, p.leader if p.leader >= 0 else None, tuple(p.replicas), tuple(p.isrs))
+        for number, p in sorted(topic.partitions.items())
+    )
+    return TopicDescription(topic.topic, "", partitions)
+
+
+def _described(topic: Any, configs: Mapping[str, str]) -> TopicDescription:
+    partitions = tuple(
+        PartitionDescription(
+            p.id, p.leader.id if p.leader else None, tuple(n.id for n in p.replicas), tuple(n.id for n in p.isr)
+        )
+        for p in sorted(topic.partitions, key=lambda p: p.id)
+    )
+    return TopicDescription(topic.name, str(topic.topic_id), partitions, configs)

@@ -1,0 +1,179 @@
+"""``KafkaWriter`` on confluent-kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from drkit.adapters.kafka.acl_wire import to_binding, to_filter
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.failures import AUTHORIZATION, is_one_of, translated
+from drkit.domain.kafka import Acl, TopicPartition
+from drkit.errors import DrkitError, RefusedError
+from drkit.ports import PartitionFailure, ProbeOutcome
+
+
+class ConfluentWriter:
+    """Changes on one cluster, with the results of every part looked at."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._producer: Any = None
+        self._committers: dict[str, Any] = {}
+
+    def warm_up(self, topic: str) -> None:
+        """Connect the probe's producer to the topic's leader."""
+        producer = self._probe_producer()
+        self._connection.call(f"metadata of {topic}", lambda: producer.list_topics(topic, timeout=self._timeout))
+
+    def create_topic(self, name: str, *, partitions: int, replication_factor: int, configs: Mapping[str, str]) -> bool:
+        """Make a topic; False if it was there."""
+        from confluent_kafka.admin import NewTopic
+
+        new = NewTopic(name, partitions, replication_factor, config=dict(configs))
+        try:
+            self._wait(f"create topic {name}", self._admin.create_topics([new], request_timeout=self._timeout)[name])
+        except RefusedError as error:
+            if _has_code(error, ("TOPIC_ALREADY_EXISTS",)):
+                return False
+            raise
+        return True
+
+    def alter_topic_configs(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Set these configs and leave the others (KIP-339)."""
+        from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
+        entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in configs.items()]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        asked = self._admin.incremental_alter_configs([resource], request_timeout=self._timeout)
+        self._wait(f"alter configs of {topic}", asked[resource])
+
+    def alter_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> Sequence[PartitionFailure]:
+        """Commit for a group without members."""
+        from confluent_kafka import ConsumerGroupTopicPartitions
+        from confluent_kafka import TopicPartition as Position
+
+        if not offsets:
+            return ()
+        positions = [Position(p.topic, p.partition, offset) for p, offset in offsets.items()]
+        request = ConsumerGroupTopicPartitions(group, positions)
+        future = self._admin.alter_consumer_group_offsets([request], request_timeout=self._timeout)[group]
+        try:
+            answer = self._wait(f"offsets of group {group}", future)
+        except RefusedError as error:
+            if _has_code(error, ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP")):
+                raise RefusedError(
+                    f"group {group} has members at {self._connection.region}: its offsets cannot be set",
+                    hint="stop its consumers there, then run again",
+                ) from error
+            raise
+        return [
+            PartitionFailure(TopicPartition(p.topic, p.partition), p.error.str())
+            for p in answer.topic_partitions
+            if p.error is not None
+        ]
+
+    def delete_group(self, group: str) -> None:
+        """Remove a group with all its offsets."""
+        future = self._admin.delete_consumer_groups([group], request_timeout=self._timeout)[group]
+        try:
+            self._wait(f"delete group {group}", future)
+        except RefusedError as error:
+            if not _has_code(error, ("GROUP_ID_NOT_FOUND",)):
+                raise
+
+    def create_acls(self, acls: Collection[Acl]) -> None:
+        """Add bindings, in order, in one request."""
+        if not acls:
+            return
+        asked = self._admin.create_acls([to_binding(acl) for acl in acls], request_timeout=self._timeout)
+        for future in asked.values():
+            self._wait("create ACLs", future)
+
+    def delete_acls(self, acls: Collection[Acl]) -> None:
+        """Remove exactly these bindings."""
+        if not acls:
+            return
+        asked = self._admin.delete_acls([to_filter(acl) for acl in acls], request_timeout=self._timeout)
+        for future in asked.values():
+            self._wait("delete ACLs", future)
+
+    def probe_write(self, topic: str, value: bytes) -> tuple[ProbeOutcome, int]:
+        """Produce one record with acks=all to partition 0."""
+        from confluent_kafka import KafkaException
+
+        answers: list[tuple[Any, Any]] = []
+        producer = self._probe_producer()
+        producer.produce(topic, value, partition=0, on_delivery=lambda error, message: answers.append((error, message)))
+        deadline = time.monotonic() + self._timeout + 1.0
+        while not answers and time.monotonic() < deadline:
+            producer.poll(0.01)
+        if not answers:
+            raise translated(None, f"write to {topic}", self._connection.region)
+        error, message = answers[0]
+        if error is None:
+            return ProbeOutcome.ACCEPTED, message.offset()
+        if is_one_of(error, AUTHORIZATION):
+            return ProbeOutcome.REFUSED, -1
+        raise translated(KafkaException(error), f"write to {topic}", self._connection.region)
+
+    def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
+        """Commit one offset as a member-less consumer."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka import TopicPartition as Position
+
+        committer = self._committer(group)
+        position = Position(partition.topic, partition.partition, offset)
+        try:
+            committed = committer.commit(offsets=[position], asynchronous=False)
+        except KafkaException as error:
+            if is_one_of(error.args[0], AUTHORIZATION):
+                return ProbeOutcome.REFUSED
+            raise translated(error, f"commit for group {group}", self._connection.region) from error
+        failed = next((p.error for p in committed or () if p.error is not None), None)
+        if failed is None:
+            return ProbeOutcome.ACCEPTED
+        if is_one_of(failed, AUTHORIZATION):
+            return ProbeOutcome.REFUSED
+        raise translated(KafkaException(failed), f"commit for group {group}", self._connection.region)
+
+    def close(self) -> None:
+        """Close the probes' clients."""
+        for committer in self._committers.values():
+            committer.close()
+        self._committers.clear()
+        self._producer = None
+
+    def _probe_producer(self) -> Any:
+        if self._producer is None:
+            from confluent_kafka import Producer
+
+            settings = self._connection.settings(
+                acks="all", linger_ms=0, retries=0, message_timeout_ms=int(self._timeout * 1000)
+            )
+            self._producer = Producer(settings)
+        return self._producer
+
+    def _committer(self, group: str) -> Any:
+        if group not in self._committers:
+            from confluent_kafka import Consumer
+
+            self._committers[group] = Consumer(self._connection.settings(group_id=group, enable_auto_commit=False))
+        return self._committers[group]
+
+    @property
+    def _admin(self) -> Any:
+        return self._connection.admin
+
+    @property
+    def _timeout(self) -> float:
+        return self._connection.timeout_seconds
+
+    def _wait(self, what: str, future: Any) -> Any:
+        return self._connection.wait(what, future)
+
+
+def _has_code(error: DrkitError, names: tuple[str, ...]) -> bool:
+    cause = error.__cause__
+    return cause is not None and bool(cause.args) and is_one_of(cause.args[0], names)

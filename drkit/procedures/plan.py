@@ -1,0 +1,200 @@
+"""The plan of a move: what is about to be done, what it would cost, and what forbids it. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from drkit.domain.health import RegionHealth, Role, health_to_json
+from drkit.domain.lag import Amount, Exactly, MirrorLag, amount_to_json
+from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_mode
+from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
+from drkit.engine.step import Procedure, RunContext
+from drkit.errors import RefusedError, UnreachableError, UsageError
+from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.world import World
+
+SCHEMA: Final = "drkit.plan/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line."""
+
+    procedure: str
+    target: str
+    mode: str = "auto"
+    accept_loss: Acceptance = None
+    accept_replay: Acceptance = None
+    source_is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsForecast:
+    """How groups would be placed now: figures of the report's ``offsets``, and the records read again."""
+
+    totals: Mapping[str, Any]
+    replay: Amount
+    notes: tuple[str, ...] = ()
+
+
+class Survey(Protocol):
+    """The readings that a plan is made from."""
+
+    def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
+        """Both regions' health."""
+
+    def mirror_lag(self, source: str, target: str, mode: FailoverMode) -> MirrorLag:
+        """What is not mirrored yet."""
+
+    def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
+        """How groups would be placed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan that can be shown, refused or run."""
+
+    request: Request
+    mode: FailoverMode
+    reason: str
+    source: str
+    target: str
+    procedure: Procedure
+    health: Mapping[str, RegionHealth]
+    lag: MirrorLag
+    forecast: Forecast
+    positions: PositionsForecast
+    verdict: Allowed | Refused
+    warnings: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
+    """Step name and what it will do."""
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """The steps in order."""
+        return tuple(name for name, _ in self.steps)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why it must not be run as it was asked for."""
+        return self.verdict.reasons if isinstance(self.verdict, Refused) else ()
+
+    def require_allowed(self) -> None:
+        """Raise ``RefusedError`` if the forecast is above the objectives and was not accepted."""
+        if isinstance(self.verdict, Refused):
+            raise RefusedError(
+                "; ".join(self.verdict.reasons),
+                hint=f"nothing was changed; to accept this risk add {' '.join(self.verdict.flags)}",
+            )
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """``drkit.plan/1``."""
+        return {
+            "schema": SCHEMA,
+            "procedure": self.procedure.name,
+            "mode": self.mode.value,
+            "reason": self.reason,
+            "from": self.source,
+            "to": self.target,
+            "allowed": not self.refusals,
+            "refusals": list(self.refusals),
+            "flags": list(self.verdict.flags) if isinstance(self.verdict, Refused) else [],
+            "accepted": list(self.verdict.accepted) if isinstance(self.verdict, Allowed) else [],
+            "warnings": list(self.warnings),
+            "health": {region: health_to_json(health) for region, health in self.health.items()},
+            "forecast": {
+                "records_lost": amount_to_json(self.forecast.loss),
+                "records_read_again": amount_to_json(self.forecast.replay),
+                "records_to_mirror": amount_to_json(self.lag.records),
+                "offsets": dict(self.positions.totals),
+            },
+            "steps": [{"name": name, "does": text} for name, text in self.steps],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Makes plans. ``compose`` gives the procedure for a mode."""
+
+    world: World
+    record: LineageRecord
+    survey: Survey
+    compose: Callable[[str, FailoverMode, str, str], Procedure]
+
+    def plan(self, request: Request) -> Plan:
+        """Look at the world and plan the move.
+
+        Raises ``UsageError`` for an unknown region, ``RefusedError`` when no mode applies, ``AuthError`` when a cluster
+        refuses drkit. A plan whose forecast is above the objectives is returned: ``require_allowed`` refuses it.
+        """
+        source, target = self._direction(request.target)
+        self._require_known_clusters(source, target)
+        health = self.survey.health({source: Role.PRIMARY, target: Role.STANDBY})
+        decision = decide_mode(
+            RequestedMode(request.mode),
+            health[source].verdict,
+            health[target].verdict,
+            source_is_gone=request.source_is_gone,
+        )
+        if isinstance(decision, ModeRefused):
+            raise RefusedError(decision.reason, hint=decision.hint)
+        mode = decision.mode
+        lag = self.survey.mirror_lag(source, target, mode)
+        positions = self.survey.positions(source, target, mode)
+        forecast = self._forecast(mode, lag, positions)
+        procedure = self.compose(request.procedure, mode, source, target)
+        context = RunContext("", mode, source, target, {}, lambda _: None)
+        return Plan(
+            request=request,
+            mode=mode,
+            reason=decision.reason,
+            source=source,
+            target=target,
+            procedure=procedure,
+            health=health,
+            lag=lag,
+            forecast=forecast,
+            positions=positions,
+            verdict=hold_against(forecast, self._limits(), Accepted(request.accept_loss, request.accept_replay)),
+            warnings=decision.warnings + positions.notes,
+            steps=tuple((step.name, step.describe(context)) for step in procedure.steps),
+        )
+
+    def _direction(self, target: str) -> tuple[str, str]:
+        regions = self.world.settings.regions
+        if target not in regions:
+            raise UsageError(f"{target!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
+        primary = self.record.read().primary(self.world.settings.primary)
+        if primary == target:
+            raise RefusedError(f"{target} is already primary", hint="drkit status shows the roles")
+        return primary, target
+
+    def _require_known_clusters(self, source: str, target: str) -> None:
+        self._require_known(target)
+        try:
+            self._require_known(source)
+        except UnreachableError:
+            # Whether a silent source may be left behind is for its health and the mode to decide.
+            return
+
+    def _require_known(self, region: str) -> None:
+        found = self.world.regions[region].reader.describe_cluster().cluster_id
+        expected = self.world.settings.regions[region].cluster.cluster_id
+        if found != expected:
+            raise RefusedError(
+                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
+                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
+            )
+
+    def _forecast(self, mode: FailoverMode, lag: MirrorLag, positions: PositionsForecast) -> Forecast:
+        if mode is FailoverMode.PLANNED:
+            # The drain decides: the run stops rather than go on with a record that was not mirrored.
+            return Forecast(Exactly(0), 0.0, positions.replay)
+        return Forecast(lag.records, lag.seconds, positions.replay)
+
+    def _limits(self) -> Limits:
+        objectives = self.world.settings.objectives
+        return Limits(objectives.rpo_records, objectives.rpo_seconds, objectives.replay_records)

@@ -1,0 +1,254 @@
+"""Two Kafka regions with their mirrors, a simulated AWS and a DNS server on one machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from drkit.errors import RefusedError, StoppedError
+from drkit.sandbox import readiness
+from drkit.sandbox.directory import Directory, Identity, Request, new_identity, write_atomically
+from drkit.sandbox.jars import check_version
+from drkit.sandbox.launch import AWS, DNS, Launcher, broker_of, client_settings, mirror_of, process_endpoints
+from drkit.sandbox.layout import PRIMARY, REGIONS
+from drkit.sandbox.processes import Processes, ProcessState
+from drkit.sandbox.provisioning import (
+    BOOTSTRAP_NAME,
+    STATE_BUCKET,
+    canary_topic,
+    create_buckets,
+    create_topics,
+    create_zone,
+    service_topics,
+)
+from drkit.sandbox.settings_file import settings_text
+from drkit.sandbox.status import RegionStatus, SandboxStatus
+
+Progress = Callable[[str], None]
+
+_EFFECT_SECONDS: Final = 15.0
+
+
+class Fault(StrEnum):
+    """What can be done to a process."""
+
+    KILL = "kill"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    START = "start"
+
+
+class Sandbox:
+    """The sandbox in a directory, whether it exists yet or not.
+
+    ``subnet``, ``kafka_version``, ``environment``, ``single_address`` and ``port_base`` are for a new one; None means
+    the default (127.31, 4.3.1, staging, an address per region where this machine has them) or what is there.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        subnet: str | None = None,
+        kafka_version: str | None = None,
+        environment: str | None = None,
+        *,
+        single_address: bool | None = None,
+        port_base: int | None = None,
+    ) -> None:
+        self._directory = Directory(directory)
+        self._request = Request(subnet, kafka_version, environment, single_address, port_base)
+        self._processes = Processes(self._directory.root)
+
+    @property
+    def root(self) -> Path:
+        """The sandbox's directory."""
+        return self._directory.root
+
+    @property
+    def config(self) -> Path:
+        """The ``drkit.yaml`` that fits it."""
+        return self._directory.config
+
+    @property
+    def processes(self) -> Processes:
+        """Its processes; whatever is started through it ends with the sandbox."""
+        return self._processes
+
+    def up(self, progress: Progress = lambda line: None) -> SandboxStatus:
+        """Start what does not run, and wait until brokers, Connect, AWS and DNS answer and hold what they should.
+
+        On a running sandbox it changes nothing; what is dead is started again on its data, what is frozen goes on.
+
+        Raises ``UsageError`` for a wrong request, ``RefusedError`` when a port is taken, the directory is somebody
+        else's or the sandbox there is another one, ``StoppedError`` when a process does not start: what has started
+        stays, for another ``up`` or a ``down``.
+        """
+        self._check_request()
+        with self._directory.exclusive(progress):
+            identity = self._settle_identity()
+            launcher = Launcher(self._directory, identity, self._processes, progress)
+            launcher.ensure(list(process_endpoints(identity.layout)))
+            launcher.wait([AWS])
+            zone_id = self._provision_aws(identity)
+            launcher.wait([broker_of(region) for region in REGIONS])
+            for region in REGIONS:
+                create_topics(client_settings(identity.layout, self._directory, region, "admin"), self._topics(region))
+            launcher.wait([DNS, *(mirror_of(region) for region in REGIONS)])
+            self._wait_for_record(identity)
+            if not self.config.exists():
+                write_atomically(self.config, settings_text(identity, self._directory, zone_id))
+            return self._status(identity)
+
+    def down(self, *, keep: bool = False, progress: Progress = lambda line: None) -> None:
+        """End every process; then remove the data, unless it is to be kept for another ``up``. Idempotent."""
+        if not self.root.exists() and not self._processes.find():
+            return
+        self._directory.refuse_foreign()
+        with self._directory.exclusive(progress):
+            if keep:
+                self._processes.terminate()
+            else:
+                self._processes.kill()
+                self._directory.clear()
+
+    def status(self) -> SandboxStatus:
+        """What it is and does now. Raises ``RefusedError`` where there is none."""
+        return self._status(self._identity())
+
+    def fault(self, action: Fault, region: str, what: str = "all", progress: Progress = lambda line: None) -> None:
+        """Do something to a region's ``broker``, ``mirror`` or ``all`` and wait until it has happened. Idempotent.
+
+        ``kill``: SIGKILL, and the port is closed. ``freeze``: SIGSTOP. ``thaw``: SIGCONT. ``start``: started again on
+        the same data (or let go on), and it answers. ``aws`` and ``dns`` stand for regions with one process.
+        Raises ``RefusedError`` for what cannot be done, such as freezing a dead process.
+        """
+        names = _targets(region, what)
+        with self._directory.exclusive(progress):
+            identity = self._identity()
+            match action:
+                case Fault.KILL:
+                    self._kill(identity, names)
+                case Fault.START:
+                    self._start(identity, names, progress)
+                case Fault.FREEZE | Fault.THAW:
+                    self._switch(action, names)
+
+    def _check_request(self) -> None:
+        if self._request.kafka_version is not None:
+            check_version(self._request.kafka_version)
+        new_identity(self._request)
+
+    def _settle_identity(self) -> Identity:
+        identity = self._directory.identity()
+        if identity is None:
+            self._directory.refuse_foreign()
+            identity = new_identity(self._request)
+            self._directory.create(identity)
+        for name in ("subnet", "kafka_version", "environment", "single_address", "port_base"):
+            wanted, present = getattr(self._request, name), getattr(identity, name)
+            if wanted is not None and wanted != present:
+                raise RefusedError(
+                    f"the sandbox in {self.root} has {name} {present}, not {wanted}",
+                    hint=f"end it first: drkit sandbox down --dir {self.root}",
+                )
+        return identity
+
+    def _identity(self) -> Identity:
+        identity = self._directory.identity()
+        if identity is None:
+            raise RefusedError(f"there is no sandbox in {self.root}", hint="drkit sandbox up starts one")
+        return identity
+
+    def _provision_aws(self, identity: Identity) -> str:
+        create_buckets(identity.layout.aws_url, [STATE_BUCKET])
+        return create_zone(identity.layout)
+
+    def _topics(self, region: str) -> dict[str, int]:
+        environment = self._identity().environment
+        own = canary_topic(environment)
+        return own | service_topics(environment) if region == PRIMARY else own
+
+    def _wait_for_record(self, identity: Identity) -> None:
+        layout = identity.layout
+        _eventually(
+            lambda: readiness.dns_has(layout.dns, BOOTSTRAP_NAME, layout.record_type),
+            f"the DNS server at {layout.dns} has no {layout.record_type} record {BOOTSTRAP_NAME}",
+        )
+
+    def _status(self, identity: Identity) -> SandboxStatus:
+        layout = identity.layout
+        processes = self._processes.status(process_endpoints(layout))
+        return SandboxStatus(
+            config=self.config,
+            layout=layout,
+            bootstrap_name=BOOTSTRAP_NAME,
+            regions={
+                region.name: RegionStatus(
+                    bootstrap=str(region.broker),
+                    connect_url=region.connect_url,
+                    clients={
+                        user: client_settings(layout, self._directory, region.name, user) for user in ("admin", "app")
+                    },
+                    processes={
+                        "broker": processes[broker_of(region.name)],
+                        "mirror": processes[mirror_of(region.name)],
+                    },
+                )
+                for region in layout.regions
+            },
+            services={name: processes[name] for name in (AWS, DNS)},
+        )
+
+    def _kill(self, identity: Identity, names: Collection[str]) -> None:
+        self._processes.kill(names)
+        for name in names:
+            for endpoint in process_endpoints(identity.layout)[name]:
+                _eventually(
+                    lambda endpoint=endpoint: not readiness.accepts_connections(endpoint),
+                    f"{name} was killed, and {endpoint} still accepts connections",
+                )
+
+    def _start(self, identity: Identity, names: Collection[str], progress: Progress) -> None:
+        for region in REGIONS:
+            broker = broker_of(region)
+            if mirror_of(region) in names and broker not in names:
+                state = self._processes.status([broker])[broker].state
+                if state is not ProcessState.RUNNING:
+                    raise RefusedError(
+                        f"the mirror of {region} cannot start: its broker is {state}",
+                        hint=f"drkit sandbox fault start {region} all",
+                    )
+        launcher = Launcher(self._directory, identity, self._processes, progress)
+        launcher.ensure(names)
+        launcher.wait(names)
+
+    def _switch(self, action: Fault, names: Collection[str]) -> None:
+        dead = [name for name, status in self._processes.status(names).items() if status.state is ProcessState.DEAD]
+        if dead:
+            raise RefusedError(
+                f"{' and '.join(dead)} cannot {action}: not alive", hint="drkit sandbox fault start brings it back"
+            )
+        for name in names:
+            (self._processes.freeze if action is Fault.FREEZE else self._processes.thaw)(name)
+
+
+def _targets(region: str, what: str) -> list[str]:
+    if region in (AWS, DNS) and what == "all":
+        return [region]
+    if region in REGIONS and what in ("broker", "mirror", "all"):
+        return [broker_of(region), mirror_of(region)] if what == "all" else [f"{region}/{what}"]
+    raise RefusedError(
+        f"there is no {what} in {region}",
+        hint=f"regions: {', '.join(REGIONS)} (broker, mirror, all), {AWS} and {DNS} (all)",
+    )
+
+
+def _eventually(condition: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + _EFFECT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise StoppedError(f"{complaint}, after {_EFFECT_SECONDS:.0f} s", hint="drkit sandbox status shows more")
+        time.sleep(0.05)

@@ -1,0 +1,51 @@
+"""Check health: both regions again, right before anything is changed; the mode of the plan must still apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from drkit.domain.health import RegionHealth, Role, health_to_json
+from drkit.domain.mode import ModeRefused, RequestedMode, decide_mode
+from drkit.engine.step import Evidence, RunContext, Step
+from drkit.errors import RefusedError
+
+HealthOf = Callable[[Mapping[str, Role]], Mapping[str, RegionHealth]]
+
+
+class CheckHealth(Step[None]):
+    """Several samples of every probe on both sides; verdicts with reasons.
+
+    In disaster mode the operator's word that the source is gone (``--source-is-gone``) was given when the run was
+    planned and holds for the run.
+    """
+
+    name = "check-health"
+    is_effect = False
+
+    def __init__(self, health: HealthOf, *, source_is_gone: bool) -> None:
+        self._health = health
+        self._source_is_gone = source_is_gone
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is looked at."""
+        return f"probe {context.source} and {context.target} once more"
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing before the samples themselves."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Reading is all."""
+        return True
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Take the samples; raises when the mode no longer applies."""
+        health = self._health({context.source: Role.PRIMARY, context.target: Role.STANDBY})
+        decision = decide_mode(
+            RequestedMode(context.mode.value),
+            health[context.source].verdict,
+            health[context.target].verdict,
+            source_is_gone=self._source_is_gone,
+        )
+        if isinstance(decision, ModeRefused):
+            raise RefusedError(decision.reason, hint=decision.hint)
+        return {region: health_to_json(found) for region, found in health.items()}

@@ -1,0 +1,7 @@
+"""Fixtures of the AWS adapters."""
+
+from __future__ import annotations
+
+from tests.fakes.moto import moto_endpoint, no_aws_identity
+
+__all__ = ["moto_endpoint", "no_aws_identity"]
