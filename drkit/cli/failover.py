@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import click
@@ -23,33 +25,32 @@ class _Records(click.ParamType):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> int | str:
-        if isinstance(value, int) or value == "unknown":
+        if isinstance(value, int):
             return value
+        if value == "unknown":
+            return "unknown"
         if isinstance(value, str) and value.isdecimal():
             return int(value)
         self.fail(f"{value!r} is neither a number of records nor 'unknown'", param, ctx)
         return None
 
 
-def _shared(command: Any) -> Any:
-    for option in reversed(
-        [
-            click.option("--to", "target", metavar="REGION", required=True, help="Region that becomes primary."),
-            click.option("--dry-run", is_flag=True, help="Show the plan and what could not be checked; write nothing."),
-            click.option("--yes", is_flag=True, help="Do not ask."),
-            click.option(
-                "--accept-replay",
-                type=_Records(),
-                metavar="N|unknown",
-                help="Go on although groups would read up to N records again.",
-            ),
-            click.option("--keep", is_flag=True, help="Leave a planned run that fails as it is; else it is undone."),
-            output_option,
-            click.pass_obj,
-        ]
-    ):
-        command = option(command)
-    return command
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    options: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
+        click.option("--to", "target", metavar="REGION", required=True, help="Region that becomes primary."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and what could not be checked; write nothing."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option(
+            "--accept-replay",
+            type=_Records(),
+            metavar="N|unknown",
+            help="Go on although groups would read up to N records again.",
+        ),
+        click.option("--keep", is_flag=True, help="Leave a planned run that fails as it is; else it is undone."),
+        output_option,
+        click.pass_obj,
+    ]
+    return reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 @click.command()

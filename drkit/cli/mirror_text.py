@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from drkit.domain.naming import printable
+
 
 def mirror_text(document: Mapping[str, Any]) -> str:
     """What was done, connectors with their tasks, and everything that is not as it should be."""
     flow = document["flow"]
-    return "\n".join(
-        [
-            *_applied(document["applied"]),
-            f"{flow['source']} -> {flow['target']}: {'as configured' if document['healthy'] else 'NOT as configured'}",
-            *_table([("connector", "state", "tasks"), *(_row(connector) for connector in document["connectors"])]),
-            *_faults(document),
-        ]
-    )
+    lines = [
+        *_applied(document["applied"]),
+        f"{flow['source']} -> {flow['target']}: {'as configured' if document['healthy'] else 'NOT as configured'}",
+        *_table([("connector", "state", "tasks"), *(_row(connector) for connector in document["connectors"])]),
+        *_faults(document),
+    ]
+    # Names, settings and traces come from Connect: whatever is in them, a line stays a line.
+    return "\n".join(printable(line) for line in lines)
 
 
 def _applied(applied: Mapping[str, Any]) -> Iterator[str]:

@@ -101,10 +101,7 @@ class Cluster(Model):
     auth: Auth = Field(default_factory=NoAuth)
     tls: Tls = Field(default_factory=Tls)
     mirror_auth: Auth | None = None
-    """The identity of MirrorMaker 2 on this cluster; its secrets are ``connect:${...}``. None: as ``auth``.
-
-    Files are named as the Connect worker's machine has them, by absolute path.
-    """
+    """The mirror's identity: secrets by ``connect:${...}``, files by absolute path on the worker. None: as ``auth``."""
     mirror_tls: Tls | None = None
     """TLS of MirrorMaker 2 to it, its ``ca_file`` an absolute path on the worker's machine. None: as ``tls``."""
 
@@ -142,16 +139,12 @@ class Region(Model):
     health: Health = Field(default_factory=Health)
 
 
-_OWN_TOPICS = (r".*[.-]internal", r"__.*", r"\..*", r".*\.drkit\.canary")
-_OWN_GROUPS = (r".*\.drkit\.canary",)
+def _always_with(*own: str) -> AfterValidator:
+    return AfterValidator(lambda patterns: patterns + tuple(pattern for pattern in own if pattern not in patterns))
 
 
-def _with_own_topics(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    return patterns + tuple(own for own in _OWN_TOPICS if own not in patterns)
-
-
-def _with_own_groups(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    return patterns + tuple(own for own in _OWN_GROUPS if own not in patterns)
+_Topics = Annotated[tuple[str, ...], _always_with(r".*[.-]internal", r"__.*", r"\..*", r".*\.drkit\.canary")]
+_Groups = Annotated[tuple[str, ...], _always_with(r".*\.drkit\.canary")]
 
 
 class Replication(Model):
@@ -162,12 +155,10 @@ class Replication(Model):
     """``replication.policy.separator``; only the default policy renames topics with it."""
     topics: tuple[str, ...]
     """Java regular expressions, whole-name match."""
-    topics_exclude: Annotated[tuple[str, ...], AfterValidator(_with_own_topics)] = Field((), validate_default=True)
+    topics_exclude: _Topics = Field((), validate_default=True)
     """MM2's, Connect's and drkit's own topics are always added; MM2 itself never mirrors the first three kinds."""
     groups: tuple[str, ...] = (".*",)
-    groups_exclude: Annotated[tuple[str, ...], AfterValidator(_with_own_groups)] = Field(
-        (r"console-consumer-.*", r"connect-.*", r"__.*"), validate_default=True
-    )
+    groups_exclude: _Groups = Field((r"console-consumer-.*", r"connect-.*", r"__.*"), validate_default=True)
     """drkit's own group is always added."""
     driver: Literal["connect", "dedicated", "external"] = "connect"
     exactly_once: bool = True

@@ -83,6 +83,10 @@ class Step(Generic[Observation]):
         """Prove the effect and say what it was. Raises when it cannot be proved."""
         raise NotImplementedError
 
+    def summarize(self, evidence: Evidence) -> str:
+        """A few words about the evidence for somebody who watches; empty where the name says it all."""
+        return ""
+
     def compensate(self, context: RunContext) -> Evidence:
         """Undo the effect, as far as it was made; safe to repeat. Steps without an effect do nothing."""
         return {}

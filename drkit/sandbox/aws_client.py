@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, overload
 
 if TYPE_CHECKING:
-    from mypy_boto3_route53 import Route53Client
-    from mypy_boto3_s3 import S3Client
+    from types_boto3_route53 import Route53Client
+    from types_boto3_s3 import S3Client
 
 AWS_REGION: Final = "ap-southeast-1"
 """Where the state bucket is: a third region, which neither side's loss takes away."""
@@ -31,8 +31,11 @@ def aws_client(
         endpoint_url=endpoint_url,
         region_name=AWS_REGION,
         aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
+        aws_secret_access_key="sandbox",  # noqa: S106 - moto takes any
         config=Config(
-            connect_timeout=deadline_seconds, read_timeout=deadline_seconds, retries={"total_max_attempts": 1}, proxies={}
+            connect_timeout=deadline_seconds,
+            read_timeout=deadline_seconds,
+            retries={"total_max_attempts": 1},
+            proxies={},
         ),
     )

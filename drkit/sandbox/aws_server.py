@@ -97,7 +97,7 @@ class JournaledApplication:
             yield entry["environ"], base64.b64decode(entry["body"])
 
 
-class _KeepAliveHandler(MotoRequestHandler):  # type: ignore[misc]  # moto has no types
+class _KeepAliveHandler(MotoRequestHandler):
     """Connections are kept, as AWS keeps them."""
 
     protocol_version = "HTTP/1.1"
@@ -106,9 +106,7 @@ class _KeepAliveHandler(MotoRequestHandler):  # type: ignore[misc]  # moto has n
 def main() -> None:
     """Serve until the process ends."""
     host, port, journal = sys.argv[1:]
-    application = JournaledApplication(
-        DomainDispatcherApplication(create_backend_app), Path(journal), mock_random.seed
-    )
+    application = JournaledApplication(DomainDispatcherApplication(create_backend_app), Path(journal), mock_random.seed)
     print(f"{application.replay()} requests replayed", flush=True)  # noqa: T201 - into the process's log
     run_simple(host, int(port), application, threaded=True, request_handler=_KeepAliveHandler)
 

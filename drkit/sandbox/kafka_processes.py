@@ -17,7 +17,14 @@ from drkit.sandbox.jars import JavaRuntime
 from drkit.sandbox.layout import RegionLayout
 from drkit.sandbox.processes import Processes, ProcessSpec
 
-_JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx400m", "-XX:-UsePerfData", "-Djava.awt.headless=true")
+_JVM: Final = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xmx400m",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+)
+_ARCHIVE_SECONDS: Final = 120.0
 _LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
@@ -65,7 +72,7 @@ class KafkaProcesses:
                 f"-XX:SharedClassListFile={class_list}",
                 f"-XX:SharedArchiveFile={partial}",
             )
-            self._processes.run([self._spec(ARCHIVER, command)])
+            self._processes.run([self._spec(ARCHIVER, command)], deadline_seconds=_ARCHIVE_SECONDS)
             partial.replace(self._archive)
         except (OSError, StoppedError) as error:
             progress(f"going on without: {str(error).splitlines()[0]}")
@@ -110,7 +117,7 @@ class KafkaProcesses:
             auth=ScramAuth(
                 mechanism="scram-sha-512",
                 username="mirror",
-                password=f"connect:${{file:{self._directory.mirror_properties}:mirror.password}}",
+                password=self._directory.mirror_password,
             ),
             replication_factor=1,
             secrets_directory=str(self._directory.secrets),
@@ -184,5 +191,3 @@ def broker_properties(region: RegionLayout, storage: Path, *, admin_password: st
         "group.initial.rebalance.delay.ms": "0",
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
-
-

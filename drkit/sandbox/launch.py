@@ -16,7 +16,7 @@ from drkit.sandbox.directory import Directory, Identity
 from drkit.sandbox.jars import resolve
 from drkit.sandbox.kafka_processes import ARCHIVER, KafkaProcesses, formatter_of
 from drkit.sandbox.layout import Endpoint, Layout
-from drkit.sandbox.processes import Processes, ProcessSpec, ProcessState, start_failure
+from drkit.sandbox.processes import Processes, ProcessSpec, ProcessState, is_alive, start_failure
 from drkit.sandbox.status import ClientSettings
 
 Progress = Callable[[str], None]
@@ -25,6 +25,8 @@ AWS: Final = "aws"
 DNS: Final = "dns"
 
 _START_SECONDS: Final = 90.0
+_RELEASE_SECONDS: Final = 2.0
+"""The threads of a killed process may hold its sockets for a moment after the process is gone."""
 _POLL_SECONDS: Final = 0.05
 
 
@@ -56,6 +58,29 @@ def client_settings(layout: Layout, directory: Directory, region: str, user: str
     }
 
 
+def taken_ports(layout: Layout, names: Collection[str]) -> list[tuple[str, Endpoint]]:
+    """Process and endpoint of everything on which one of these processes could not listen now."""
+    endpoints = process_endpoints(layout)
+    return [(name, endpoint) for name in names for endpoint in endpoints[name] if not _is_free(name, endpoint)]
+
+
+def _is_free(name: str, endpoint: Endpoint) -> bool:
+    return readiness.can_listen(endpoint) and (name != DNS or readiness.can_listen(endpoint, datagrams=True))
+
+
+def refuse_taken_ports(layout: Layout, names: Collection[str]) -> None:
+    """Raise ``RefusedError`` when something else listens where these processes, which do not run, are to listen."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while taken := taken_ports(layout, names):
+        if time.monotonic() > deadline:
+            name, endpoint = taken[0]
+            raise RefusedError(
+                f"port {endpoint.port} on {endpoint.host}, which {name} needs, is taken{readiness.holder_of(endpoint)}",
+                hint="end that process, or choose another --subnet (with --single-address also --port-base)",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
 class Launcher:
     """Starts processes of one sandbox. Nothing that runs already is started again."""
 
@@ -77,7 +102,7 @@ class Launcher:
         self._processes.kill([ARCHIVER, *(formatter_of(region.name) for region in self._layout.regions)])
         states = self._processes.status(names)
         dead = [name for name in names if states[name].state is ProcessState.DEAD]
-        self._refuse_taken_ports(dead)
+        refuse_taken_ports(self._layout, dead)
         for name in names:
             if states[name].state is ProcessState.STOPPED:
                 self._processes.thaw(name)
@@ -95,7 +120,7 @@ class Launcher:
                 if answers():
                     del pending[name]
                     self._progress(f"{name} answers ({time.monotonic() - self._begun:.1f} s)")
-                elif name in self._started and not self._started[name][1].is_running():
+                elif name in self._started and not is_alive(self._started[name][1]):
                     raise start_failure(self._started[name][0])
             if pending and time.monotonic() > deadline:
                 raise self._silence(next(iter(pending)))
@@ -112,22 +137,8 @@ class Launcher:
             return partial(readiness.dns_responds, self._layout.dns)
         region, what = name.split("/")
         if what == "broker":
-            return partial(
-                readiness.broker_answers, client_settings(self._layout, self._directory, region, "admin")
-            )
+            return partial(readiness.broker_answers, client_settings(self._layout, self._directory, region, "admin"))
         return partial(readiness.http_answers, f"{self._layout.region(region).connect_url}/connectors")
-
-    def _refuse_taken_ports(self, dead: Collection[str]) -> None:
-        endpoints = process_endpoints(self._layout)
-        for name in dead:
-            for endpoint in endpoints[name]:
-                taken = not readiness.can_listen(endpoint)
-                if taken or (name == DNS and not readiness.can_listen(endpoint, datagrams=True)):
-                    raise RefusedError(
-                        f"port {endpoint.port} on {endpoint.host}, which {name} needs, is taken"
-                        f"{readiness.holder_of(endpoint)}",
-                        hint="end that process, or choose another --subnet (with --single-address also --port-base)",
-                    )
 
     def _start(self, spec: ProcessSpec) -> None:
         self._started[spec.name] = (spec, self._processes.start(spec))

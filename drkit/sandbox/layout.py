@@ -99,7 +99,7 @@ def check_port_base(port_base: int) -> None:
 
 
 def aliases_answer(subnet: str) -> bool:
-    """Whether the subnet's addresses belong to this machine: always on Linux, on macOS only after ``ifconfig alias``."""
+    """Whether the subnet's addresses belong to this machine: always on Linux, on macOS only after ``ifconfig``."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
             probe.bind((f"{subnet}.1.1", 0))

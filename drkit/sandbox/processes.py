@@ -119,14 +119,18 @@ class Processes:
             for spec in specs:
                 spec.log.parent.mkdir(parents=True, exist_ok=True)
                 with spec.log.open("ab") as log:
-                    options = {"cwd": self._root, "env": _environment(spec), "start_new_session": True}
                     process = subprocess.Popen(
-                        spec.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options
+                        spec.command,
+                        cwd=self._root,
+                        env=_environment(spec),
+                        start_new_session=True,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
                     )
                 running.append((spec, process))
             for spec, process in running:
-                if process.wait(deadline_seconds) != 0:
-                    raise start_failure(spec)
+                _await_end(spec, process, deadline_seconds)
         finally:
             for _, process in running:
                 process.kill()
@@ -134,16 +138,16 @@ class Processes:
 
     def kill(self, names: Iterable[str] | None = None) -> None:
         """SIGKILL these processes (None: all) and wait until they are gone."""
-        self._end(names, psutil.Process.kill)
+        wanted = None if names is None else list(names)
 
-    def terminate(self, names: Iterable[str] | None = None, *, patience_seconds: float = 15) -> None:
-        """SIGTERM these processes (None: all); what has not ended by itself after a while is killed."""
-        ending = self._selected(names)
-        for process in ending:
-            _signal(process, psutil.Process.resume)
-            _signal(process, psutil.Process.terminate)
-        psutil.wait_procs(ending, timeout=patience_seconds)
-        self.kill(names)
+        def gone() -> bool:
+            # Look again each time: a shell that was about to start one of them may have been found in its place.
+            left = self._selected(wanted)
+            for process in left:
+                _signal(process, psutil.Process.kill)
+            return not left
+
+        _wait(gone, "a killed process did not end")
 
     def freeze(self, name: str) -> None:
         """SIGSTOP a process and wait until it stands still."""
@@ -156,26 +160,17 @@ class Processes:
     def _switch(self, name: str, signal: Callable[[psutil.Process], None], wanted: ProcessState) -> None:
         for process in self._selected([name]):
             _signal(process, signal)
-        _wait(
-            lambda: self.status([name])[name].state in (wanted, ProcessState.DEAD), f"{name} did not become {wanted}"
-        )
-
-    def _end(self, names: Iterable[str] | None, signal: Callable[[psutil.Process], None]) -> None:
-        wanted = None if names is None else list(names)
-
-        def gone() -> bool:
-            # Look again each time: a shell that was about to start one of them may have been found in its place.
-            left = self._selected(wanted)
-            for process in left:
-                _signal(process, signal)
-            return not left
-
-        _wait(gone, "a killed process did not end")
+        _wait(lambda: self.status([name])[name].state in (wanted, ProcessState.DEAD), f"{name} did not become {wanted}")
 
     def _selected(self, names: Iterable[str] | None) -> list[psutil.Process]:
         found = self.find()
         chosen = found if names is None else names
         return [process for name in chosen for process in found.get(name, ())]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether the process has not ended. A zombie has."""
+    return process.is_running() and _state(process) is not ProcessState.DEAD
 
 
 def start_failure(spec: ProcessSpec, what: str = "ended while it was starting") -> StoppedError:
@@ -194,6 +189,15 @@ def log_tail(log: Path, *, lines: int = 12) -> str:
         return "  (it wrote no log)"
     relevant = [line for line in text if "ERROR" in line or "Exception" in line or "Error:" in line or "FATAL" in line]
     return "\n".join(f"  {line[:300]}" for line in (relevant or text)[-lines:])
+
+
+def _await_end(spec: ProcessSpec, process: subprocess.Popen[bytes], deadline_seconds: float) -> None:
+    try:
+        code = process.wait(deadline_seconds)
+    except subprocess.TimeoutExpired:
+        raise start_failure(spec, f"did not end within {deadline_seconds:.0f} s") from None
+    if code != 0:
+        raise start_failure(spec, f"failed with status {code}")
 
 
 def _environment(spec: ProcessSpec) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from drkit.errors import RefusedError
+from drkit.errors import StoppedError
 from drkit.sandbox.aws_client import AWS_REGION, aws_client
 from drkit.sandbox.layout import PRIMARY, Layout
 
@@ -33,7 +33,7 @@ def canary_topic(environment: str) -> dict[str, int]:
 
 
 def create_topics(settings: Mapping[str, str | int | float | bool], topics: Mapping[str, int]) -> None:
-    """Create the topics that are missing. Raises ``RefusedError`` when the broker refuses one."""
+    """Create the topics that are missing. Raises ``StoppedError`` when the broker refuses one."""
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -44,7 +44,9 @@ def create_topics(settings: Mapping[str, str | int | float | bool], topics: Mapp
             created.result(_REQUEST_SECONDS)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise RefusedError(f"topic {name} could not be created: {error.args[0].str()}") from error
+                raise StoppedError(
+                    f"topic {name} could not be created: {error.args[0].str()}", hint="drkit sandbox up again"
+                ) from error
 
 
 def create_buckets(endpoint_url: str, buckets: Sequence[str]) -> None:
@@ -64,7 +66,7 @@ def create_zone(layout: Layout) -> str:
     route53 = aws_client("route53", layout.aws_url)
     zones = [zone for zone in route53.list_hosted_zones()["HostedZones"] if zone["Name"] == ZONE]
     if zones:
-        zone_id = zones[0]["Id"]
+        zone_id: str = zones[0]["Id"]
     else:
         created = route53.create_hosted_zone(
             Name=ZONE,

@@ -95,7 +95,12 @@ def holder_of(endpoint: Endpoint) -> str:
     try:
         for connection in psutil.net_connections("inet4"):
             address = connection.laddr
-            if address and address.port == endpoint.port and address.ip in (endpoint.host, "0.0.0.0") and connection.pid:
+            if (
+                address
+                and address.port == endpoint.port
+                and address.ip in (endpoint.host, "0.0.0.0")
+                and connection.pid
+            ):
                 return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass

@@ -12,8 +12,18 @@ from drkit.errors import RefusedError, StoppedError
 from drkit.sandbox import readiness
 from drkit.sandbox.directory import Directory, Identity, Request, new_identity, write_atomically
 from drkit.sandbox.jars import check_version
-from drkit.sandbox.launch import AWS, DNS, Launcher, broker_of, client_settings, mirror_of, process_endpoints
-from drkit.sandbox.layout import PRIMARY, REGIONS
+from drkit.sandbox.launch import (
+    AWS,
+    DNS,
+    Launcher,
+    broker_of,
+    client_settings,
+    mirror_of,
+    process_endpoints,
+    refuse_taken_ports,
+    taken_ports,
+)
+from drkit.sandbox.layout import PRIMARY, REGIONS, Layout
 from drkit.sandbox.processes import Processes, ProcessState
 from drkit.sandbox.provisioning import (
     BOOTSTRAP_NAME,
@@ -30,6 +40,10 @@ from drkit.sandbox.status import RegionStatus, SandboxStatus
 Progress = Callable[[str], None]
 
 _EFFECT_SECONDS: Final = 15.0
+
+
+def silent(line: str) -> None:
+    """Progress that nobody watches."""
 
 
 class Fault(StrEnum):
@@ -77,7 +91,7 @@ class Sandbox:
         """Its processes; whatever is started through it ends with the sandbox."""
         return self._processes
 
-    def up(self, progress: Progress = lambda line: None) -> SandboxStatus:
+    def up(self, progress: Progress = silent) -> SandboxStatus:
         """Start what does not run, and wait until brokers, Connect, AWS and DNS answer and hold what they should.
 
         On a running sandbox it changes nothing; what is dead is started again on its data, what is frozen goes on.
@@ -86,7 +100,9 @@ class Sandbox:
         else's or the sandbox there is another one, ``StoppedError`` when a process does not start: what has started
         stays, for another ``up`` or a ``down``.
         """
-        self._check_request()
+        if self._request.kafka_version is not None:
+            check_version(self._request.kafka_version)
+        new_identity(self._request)
         with self._directory.exclusive(progress):
             identity = self._settle_identity()
             launcher = Launcher(self._directory, identity, self._processes, progress)
@@ -94,31 +110,31 @@ class Sandbox:
             launcher.wait([AWS])
             zone_id = self._provision_aws(identity)
             launcher.wait([broker_of(region) for region in REGIONS])
-            for region in REGIONS:
-                create_topics(client_settings(identity.layout, self._directory, region, "admin"), self._topics(region))
+            self._provision_topics(identity)
             launcher.wait([DNS, *(mirror_of(region) for region in REGIONS)])
             self._wait_for_record(identity)
             if not self.config.exists():
                 write_atomically(self.config, settings_text(identity, self._directory, zone_id))
             return self._status(identity)
 
-    def down(self, *, keep: bool = False, progress: Progress = lambda line: None) -> None:
+    def down(self, *, keep: bool = False, progress: Progress = silent) -> None:
         """End every process; then remove the data, unless it is to be kept for another ``up``. Idempotent."""
         if not self.root.exists() and not self._processes.find():
             return
         self._directory.refuse_foreign()
         with self._directory.exclusive(progress):
-            if keep:
-                self._processes.terminate()
-            else:
-                self._processes.kill()
+            identity = self._directory.identity()
+            if identity:
+                self._kill(list(process_endpoints(identity.layout)), identity.layout)
+            self._processes.kill()
+            if not keep:
                 self._directory.clear()
 
     def status(self) -> SandboxStatus:
         """What it is and does now. Raises ``RefusedError`` where there is none."""
         return self._status(self._identity())
 
-    def fault(self, action: Fault, region: str, what: str = "all", progress: Progress = lambda line: None) -> None:
+    def fault(self, action: Fault, region: str, what: str = "all", progress: Progress = silent) -> None:
         """Do something to a region's ``broker``, ``mirror`` or ``all`` and wait until it has happened. Idempotent.
 
         ``kill``: SIGKILL, and the port is closed. ``freeze``: SIGSTOP. ``thaw``: SIGCONT. ``start``: started again on
@@ -130,22 +146,20 @@ class Sandbox:
             identity = self._identity()
             match action:
                 case Fault.KILL:
-                    self._kill(identity, names)
+                    self._kill(names, identity.layout)
                 case Fault.START:
                     self._start(identity, names, progress)
                 case Fault.FREEZE | Fault.THAW:
                     self._switch(action, names)
-
-    def _check_request(self) -> None:
-        if self._request.kafka_version is not None:
-            check_version(self._request.kafka_version)
-        new_identity(self._request)
 
     def _settle_identity(self) -> Identity:
         identity = self._directory.identity()
         if identity is None:
             self._directory.refuse_foreign()
             identity = new_identity(self._request)
+            # Processes of a sandbox that was here before, if its directory was deleted under them.
+            self._processes.kill()
+            refuse_taken_ports(identity.layout, process_endpoints(identity.layout))
             self._directory.create(identity)
         for name in ("subnet", "kafka_version", "environment", "single_address", "port_base"):
             wanted, present = getattr(self._request, name), getattr(identity, name)
@@ -163,13 +177,22 @@ class Sandbox:
         return identity
 
     def _provision_aws(self, identity: Identity) -> str:
-        create_buckets(identity.layout.aws_url, [STATE_BUCKET])
-        return create_zone(identity.layout)
+        from botocore.exceptions import BotoCoreError, ClientError
 
-    def _topics(self, region: str) -> dict[str, int]:
-        environment = self._identity().environment
-        own = canary_topic(environment)
-        return own | service_topics(environment) if region == PRIMARY else own
+        try:
+            create_buckets(identity.layout.aws_url, [STATE_BUCKET])
+            return create_zone(identity.layout)
+        except (BotoCoreError, ClientError) as error:
+            raise StoppedError(
+                f"the simulated AWS could not be set up: {error}", hint=f"see {self._directory.log(AWS)}"
+            ) from error
+
+    def _provision_topics(self, identity: Identity) -> None:
+        for region in REGIONS:
+            topics = canary_topic(identity.environment)
+            if region == PRIMARY:
+                topics |= service_topics(identity.environment)
+            create_topics(client_settings(identity.layout, self._directory, region, "admin"), topics)
 
     def _wait_for_record(self, identity: Identity) -> None:
         layout = identity.layout
@@ -202,14 +225,9 @@ class Sandbox:
             services={name: processes[name] for name in (AWS, DNS)},
         )
 
-    def _kill(self, identity: Identity, names: Collection[str]) -> None:
+    def _kill(self, names: Collection[str], layout: Layout) -> None:
         self._processes.kill(names)
-        for name in names:
-            for endpoint in process_endpoints(identity.layout)[name]:
-                _eventually(
-                    lambda endpoint=endpoint: not readiness.accepts_connections(endpoint),
-                    f"{name} was killed, and {endpoint} still accepts connections",
-                )
+        _eventually(lambda: not taken_ports(layout, names), f"{' and '.join(names)} killed, and a port still in use")
 
     def _start(self, identity: Identity, names: Collection[str], progress: Progress) -> None:
         for region in REGIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from typing import Final
 
@@ -25,7 +26,7 @@ state:
   bucket: {bucket}
   region: {aws_region}
   # A second copy of every journal, on this machine.
-  local_dir: state
+  local_dir: {local_dir}
 
 regions:
 """
@@ -36,9 +37,9 @@ _REGION: Final = """\
     bootstrap: "{bootstrap}"
     # drkit changes nothing on a cluster with another id.
     cluster_id: "{cluster_id}"
-    auth: {{mechanism: scram-sha-512, username: drkit, password: "file:secrets/drkit.password"}}
+    auth: {{mechanism: scram-sha-512, username: drkit, password: {password}}}
     # MirrorMaker 2 has an identity of its own; its password is resolved by the Connect workers, not by drkit.
-    mirror_auth: {{mechanism: scram-sha-512, username: mirror, password: "connect:${{file:{mirror_properties}:mirror.password}}"}}
+    mirror_auth: {{mechanism: scram-sha-512, username: mirror, password: {mirror_password}}}
   connect:
     url: "{connect_url}"
   health:
@@ -93,6 +94,7 @@ def settings_text(identity: Identity, directory: Directory, zone_id: str) -> str
         aws_url=layout.aws_url,
         bucket=STATE_BUCKET,
         aws_region=AWS_REGION,
+        local_dir=json.dumps(str(directory.state)),
     )
     regions = "".join(_region_text(identity, directory, region) for region in layout.regions)
     values = "".join(f'{region.name}: ["{layout.record_value(region.name)}"]\n' for region in layout.regions)
@@ -114,7 +116,9 @@ def _region_text(identity: Identity, directory: Directory, region: RegionLayout)
         name=region.name,
         bootstrap=region.broker,
         cluster_id=identity.cluster_ids[region.name],
-        mirror_properties=directory.mirror_properties,
+        # Absolute, so that the file may be copied and edited; JSON strings are YAML strings.
+        password=json.dumps(f"file:{directory.password_file('drkit')}"),
+        mirror_password=json.dumps(directory.mirror_password),
         connect_url=region.connect_url,
     )
     return textwrap.indent(text, "  ")

@@ -47,7 +47,10 @@ class SandboxStatus:
     @property
     def is_running(self) -> bool:
         """Whether every process runs."""
-        every = [*self.services.values(), *(status for region in self.regions.values() for status in region.processes.values())]
+        every = [
+            *self.services.values(),
+            *(status for region in self.regions.values() for status in region.processes.values()),
+        ]
         return all(status.state is ProcessState.RUNNING for status in every)
 
     def document(self) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.lineage import Cut, Epoch, EpochState, Lineage, PartitionCut, cut_to_json
+from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
-from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, RunContext, Step
 from drkit.errors import RefusedError
 from drkit.steps.lineage_record import LineageRecord
@@ -19,11 +19,12 @@ class RecordCut(Step[Lineage]):
 
     name = "cut"
 
-    def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord) -> None:
+    def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord, names: TopicNames) -> None:
         self._world = world
         self._reader = world.regions[target].reader
         self._mirror = mirror
         self._record = record
+        self._names = names
 
     def describe(self, context: RunContext) -> str:
         """Say what is recorded."""
@@ -67,7 +68,14 @@ class RecordCut(Step[Lineage]):
     def _measure(self, context: RunContext) -> Cut:
         source_ends: Mapping[TopicPartition, int] = from_tree(context.of("drain-mirror").get("source_end", {}))
         mirrored = self._mirror.positions()
-        topics = self._reader.describe_topics().values()
-        here = partitions_in_scope(topics, self._world.topics)
-        target_ends = self._reader.log_ranges(here)
-        return {p: PartitionCut(source_ends.get(p), mirrored.get(p), target_ends[p].end) for p in here}
+        here = {p for topic in self._reader.describe_topics().values() for p in topic.topic_partitions}
+        copies = {
+            p: copy
+            for p in sorted({*source_ends, *mirrored})
+            if self._world.topics.matches(p.topic)
+            and (copy := TopicPartition(self._names.on_target(p.topic), p.partition)) in here
+        }
+        target_ends = self._reader.log_ranges(list(copies.values()))
+        return {
+            p: PartitionCut(source_ends.get(p), mirrored.get(p), target_ends[copy].end) for p, copy in copies.items()
+        }

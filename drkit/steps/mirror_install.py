@@ -152,9 +152,10 @@ def apply_mirror(
     that records would be lost, repeated or mangled.
     """
     say = progress or (lambda _: None)
+    _refuse_wrong_direction(world, flow, primary)
     wanted = render_connectors(world.settings, flow)
     mirror = world.mirror_into(flow.target)
-    _refuse_if_unsafe(world, flow, mirror, wanted, primary)
+    _refuse_if_unsafe(world, flow, mirror, wanted)
     changed = _put_topics_right(world, flow)
     actions = plan_apply({name: mirror.reader.config(name) for name in wanted}, wanted)
     for action in actions:
@@ -168,7 +169,7 @@ def apply_mirror(
     return MirrorReport(flow, report.connectors, report.topics, report.findings, actions, changed)
 
 
-def _refuse_if_unsafe(world: World, flow: Flow, mirror: Mirror, wanted: Configs, primary: str) -> None:
+def _refuse_wrong_direction(world: World, flow: Flow, primary: str) -> None:
     if world.settings.replication.driver != "connect":
         raise ConfigError(
             f"replication.driver is {world.settings.replication.driver}: drkit has no connectors to put there",
@@ -180,6 +181,9 @@ def _refuse_if_unsafe(world: World, flow: Flow, mirror: Mirror, wanted: Configs,
             "applications write",
             hint=f"drkit mm2 apply --flow {flow.target}:{flow.source}",
         )
+
+
+def _refuse_if_unsafe(world: World, flow: Flow, mirror: Mirror, wanted: Configs) -> None:
     for region in (flow.source, flow.target):
         expected = world.settings.regions[region].cluster.cluster_id
         actual = world.regions[region].reader.describe_cluster().cluster_id
@@ -266,15 +270,17 @@ def _resume(mirror: Mirror, name: str) -> None:
 def _await_running(world: World, flow: Flow, mirror: Mirror, say: Callable[[str], None]) -> None:
     """Until all run and go on running for a moment, one has failed or is stopped, or the time is over."""
     clock = world.clock
-    deadline, running_since = clock.monotonic() + _START_SECONDS, None
+    deadline, running_since, said = clock.monotonic() + _START_SECONDS, None, ""
     while clock.monotonic() < deadline:
         reports = [ConnectorReport(mirror.reader.status(name), _needs_task(flow, name)) for name in flow.connectors]
         waiting = [r for r in reports if not r.is_running and not r.has_failed and r.status.state not in _IDLE]
         running_since = None if waiting else running_since if running_since is not None else clock.monotonic()
         if running_since is not None and clock.monotonic() - running_since >= _SETTLED_SECONDS:
             return
-        if waiting:
-            say(f"waiting for {', '.join(report.status.name for report in waiting)}")
+        names = ", ".join(report.status.name for report in waiting)
+        if names not in ("", said):
+            say(f"waiting for {names}")
+        said = names
         clock.sleep(_POLL_SECONDS)
 
 

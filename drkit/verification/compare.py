@@ -14,7 +14,7 @@ from drkit.domain.comparison import (
     compare_topics,
 )
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.lineage import Cut, Epoch
+from drkit.domain.lineage import Cut, Epoch, EpochState
 from drkit.errors import DrkitError
 from drkit.ports import Clock, KafkaReader, KafkaWriter, ProbeOutcome, ReadRange
 from drkit.verification.sides import BothSides, CompareSettings, Starts, all_partitions, renamed, shared
@@ -22,11 +22,11 @@ from drkit.verification.tails import read_tails
 
 
 def starts_of(previous: Epoch | None, source: str) -> Starts:
-    """Where both logs held the same at the cut before, if that epoch was the way to ``source``; else nothing.
+    """Where both logs held the same at the cut before, if that epoch is in force and led to ``source``; else nothing.
 
     Without a previous epoch, ``Comparison`` counts the partitions of which neither side has removed anything.
     """
-    if previous is None or previous.target != source:
+    if previous is None or previous.target != source or previous.state is not EpochState.IN_FORCE:
         return {}
     return {p: (cut.target_end, cut.source_end) for p, cut in previous.cut.items() if cut.source_end is not None}
 
@@ -67,11 +67,11 @@ class Comparison:
         if source is None:
             checks += [not_checked(name, gone) for name in ("old-side", "record-counts", "digests")]
         else:
-            live = BothSides(
-                source, self._target, shared(cut, topics or {}, target_topics, rename), target_topics, self._settings
-            )
+            both = shared(cut, topics or {}, target_topics, rename)
+            live = BothSides(source, self._target, both, target_topics, self._settings)
+            removed = sorted(cut.keys() - all_partitions(topics or {}))
             checks += [
-                _guarded("old-side", live.old_side),
+                _guarded("old-side", lambda: live.old_side(removed)),
                 _guarded("record-counts", lambda: live.counts(starts or {})),
                 _guarded("digests", live.digests),
             ]
@@ -133,7 +133,7 @@ class Comparison:
     def _canary(self) -> Check:
         writer, topic = self._writer, self._settings.canary_topic
         if writer is None:
-            return not_checked("canary", "a dry run writes nothing")
+            return not_checked("canary", "no writer was given: nothing was to be written")
         started = self._clock.monotonic()
         value = f"drkit verification canary {self._clock.now().isoformat()}".encode()
 

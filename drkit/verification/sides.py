@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drkit.domain.checks import Check, compared, listed
@@ -59,11 +59,12 @@ class BothSides:
         self._compacted = {name for name, own in configs.items() if "compact" in own.get("cleanup.policy", "")}
         self._own_time = {name for name, own in configs.items() if own.get("message.timestamp.type") == "LogAppendTime"}
 
-    def old_side(self) -> Check:
-        """Nothing on the old primary is above what was mirrored."""
+    def old_side(self, removed: Sequence[TopicPartition]) -> Check:
+        """Nothing on the old primary is above what was mirrored; ``removed``: it has these no more."""
         mirrored = {partition: ends.source_last for partition, ends in self._cut.items()}
         amounts, _ = count_orphans(self._source, mirrored, limit_offsets=self._settings.counted_offsets)
-        left = [
+        left = [f"{partition} is no longer there" for partition in removed]
+        left += [
             f"{partition}: {amount_text(amount)} records were never mirrored"
             for partition, amount in sorted(amounts.items())
             if amount != Exactly(0)
@@ -72,7 +73,7 @@ class BothSides:
             "old-side",
             left,
             "no record of the old primary is above the last mirrored one",
-            of=f"{len(amounts)} partitions",
+            of=f"{len(amounts) + len(removed)} partitions",
         )
 
     def counts(self, starts: Starts) -> Check:

@@ -141,8 +141,12 @@ def test_a_switch_is_seen_by_everybody_once_it_is_in_sync(bench: Bench) -> None:
 
 def test_a_switch_and_back(bench: Bench) -> None:
     before = bench.target.observe()
-    bench.target.switch(before, TOKYO)
-    bench.target.switch(bench.target.observe(), TAIPEI)
+    for _ in range(2):
+        for region in (TOKYO, TAIPEI):
+            change = bench.target.switch(bench.target.observe(), region)
+            asked = [bench.target.is_in_sync(change) for _ in range(4)]
+            assert asked[-1] is True
+            assert asked == sorted(asked)
     assert bench.target.observe() == before
 
 

@@ -59,6 +59,7 @@ class Route53Record:
         self._known_zone: _Zone | None = None
         self._last: tuple[RecordSet, ResourceRecordSetOutputTypeDef | None] | None = None
         self._asked: tuple[str, float] | None = None
+        self._in_sync = ""
 
     @property
     def name(self) -> str:
@@ -113,7 +114,7 @@ class Route53Record:
         request = partial(
             self._session.route53().change_resource_record_sets, HostedZoneId=self._zone_id, ChangeBatch=batch
         )
-        self._last = None
+        self._last, self._asked, self._in_sync = None, None, ""
         try:
             response = self._session.calls.write(f"change {self.name}", request, busy_seconds=self._busy_seconds)
         except AwsRejection as rejection:
@@ -122,6 +123,8 @@ class Route53Record:
 
     def is_in_sync(self, change_id: str) -> bool:
         """Whether every authoritative server has the change. Asks at most once a second; in between: not yet."""
+        if self._in_sync == change_id:
+            return True
         now = self._clock.monotonic()
         if self._asked is not None and self._asked[0] == change_id and now - self._asked[1] < _ASK_AGAIN_SECONDS:
             return False
@@ -131,7 +134,9 @@ class Route53Record:
             response = self._session.calls.read(f"ask for the change of {self.name}", request)
         except BusyError:
             return False
-        return response["ChangeInfo"]["Status"] == "INSYNC"
+        if response["ChangeInfo"]["Status"] == "INSYNC":
+            self._in_sync = change_id
+        return self._in_sync == change_id
 
     def answers(self) -> Mapping[str, tuple[str, ...]]:
         """What each name server answers now: the configured ones, else the zone's; a silent one has no values."""

@@ -17,7 +17,7 @@ def test_a_command_is_listed_with_its_own_first_line(name: str) -> None:
     module, attribute = cli._COMMANDS[name].split(":")
     command = getattr(importlib.import_module(module), attribute)
     assert isinstance(command, click.Command)
-    assert command.get_short_help_str(limit=200) == cli._SUMMARIES[name].rstrip(".")
+    assert command.get_short_help_str(limit=200) == cli._SUMMARIES[name]
 
 
 def test_every_exit_code_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,8 @@ def test_timestamps_and_named_headers_can_be_left_out() -> None:
         # a task that restarted copied a block again (at-least-once)
         ("abcdef", "abcdcdef", Alignment(6, duplicated=2, first_difference=(1, 3))),
         ("abcdef", "abcdefef", Alignment(6, duplicated=2, first_difference=(3, 5))),
+        # ... in which a record occurs that the source has twice
+        ("axay", "axayay", Alignment(4, duplicated=2, first_difference=(1, 3))),
         ("abcdef", "abcef", Alignment(5, missing=1, first_difference=(3, 2))),
         ("abcdef", "abcde", Alignment(5, missing=1, first_difference=(5, 4))),
         ("abcdef", "abcdXef", Alignment(6, unexpected=1, first_difference=(3, 4))),

@@ -232,3 +232,11 @@ def test_the_text_says_what_was_done_and_what_is_wrong(fake: FakeMirrorWorld) ->
         f"tokyo: topic {SYNCS} is missing",
         f"error: {SOURCE} sync.topic.acls.enabled: {message}",
     ]
+
+
+def test_what_connect_says_cannot_move_the_cursor(fake: FakeMirrorWorld) -> None:
+    applied(fake)
+    connect = fake.connects["tokyo"]
+    connect.configs[SOURCE]["tasks.max"] = "1\n\x1b[2J"
+    text = mirror_text(inspect_mirror(fake.world, FLOW).document())
+    assert r"    tasks.max: 1\n\x1b[2J -> 4" in text.splitlines()

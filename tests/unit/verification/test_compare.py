@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drkit.domain.checks import Check, CheckOutcome, Verification
@@ -144,6 +146,14 @@ def test_a_write_on_the_old_side_after_the_cut_is_an_orphan() -> None:
     both = Mirrored()
     both.source.add(P, [None, "late", None])
     assert differences(both.verify()) == {"old-side": ("shop.orders-0: 1 records were never mirrored",)}
+
+
+def test_a_partition_that_the_old_side_has_no_more() -> None:
+    both = Mirrored()
+    del both.source.logs[Q]
+    found = differences(both.verify())
+    assert found["old-side"] == ("shop.orders-1 is no longer there",)
+    assert "digests" not in found
 
 
 def test_a_partition_that_was_never_mirrored() -> None:
@@ -304,3 +314,4 @@ def test_starts_come_from_the_cut_before(target: str, expected: Starts) -> None:
     epoch = Epoch("r", "b", target, "planned", "2026-01-01", EpochState.IN_FORCE, cut)
     assert starts_of(epoch, "a") == expected
     assert starts_of(None, "a") == {}
+    assert starts_of(replace(epoch, state=EpochState.WITHDRAWN), "a") == {}

@@ -1,0 +1,112 @@
+"""Text for people from the documents that ``--output json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drkit.domain.naming import printable
+from drkit.reports.run_report import report_text
+
+if TYPE_CHECKING:
+    from drkit.procedures.plan import Plan
+
+__all__ = ["check_text", "plan_text", "positions_text", "report_text", "runs_text", "status_text"]
+
+_SHOWN_POSITIONS = 40
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan: direction, health, forecast, steps, and what forbids it."""
+    return _plan_text(plan.document)
+
+
+def check_text(document: Mapping[str, Any]) -> str:
+    """Readiness."""
+    lines = [f"a failover to {document['to']} {'is possible' if document['ready'] else 'would be refused'}"]
+    lines += [f"  {printable(problem)}" for problem in document["problems"]]
+    if document["hint"]:
+        lines.append(f"  next: {document['hint']}")
+    if document["plan"]:
+        lines += ["", _plan_text(document["plan"])]
+    return "\n".join(lines)
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """The status."""
+    text: str = document["text"]
+    return text
+
+
+def runs_text(document: Mapping[str, Any]) -> str:
+    """One line per run."""
+    rows = [
+        (
+            run["run_id"],
+            run["outcome"],
+            f"{run['from']} to {run['to']}" if "from" in run else printable(run.get("reason", "")),
+            run.get("mode", ""),
+            run.get("operator", ""),
+        )
+        for run in document["runs"]
+    ]
+    return _aligned(rows) if rows else "no runs"
+
+
+def positions_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Positions that are not exact in full, the exact ones as a number."""
+    exact = sum(row["verdict"] == "exact" for row in rows)
+    others = [row for row in rows if row["verdict"] != "exact"]
+    lines = [f"{exact} of {len(rows)} positions exact"]
+    shown = [
+        (
+            printable(row["group"]),
+            printable(f"{row['topic']}-{row['partition']}"),
+            str(row["upstream"]),
+            str(row["downstream"]),
+            row["verdict"],
+            printable(row["reason"]),
+        )
+        for row in others[:_SHOWN_POSITIONS]
+    ]
+    if shown:
+        lines.append(_aligned([("group", "partition", "upstream", "downstream", "verdict", "reason"), *shown]))
+    if len(others) > _SHOWN_POSITIONS:
+        lines.append(f"and {len(others) - _SHOWN_POSITIONS} more; --output json has all")
+    return "\n".join(lines)
+
+
+def _plan_text(plan: Mapping[str, Any]) -> str:
+    forecast = plan["forecast"]
+    lines = [
+        f"{plan['procedure']} from {plan['from']} to {plan['to']}, {plan['mode']}: {plan['reason']}",
+        *(f"  {region}: {_health(found)}" for region, found in plan["health"].items()),
+        f"  records that would be lost        {_amount(forecast['records_lost'])}",
+        f"  records that groups read again    {_amount(forecast['records_read_again'])}",
+        f"  records not mirrored yet          {_amount(forecast['records_to_mirror'])}",
+        f"  positions                         {forecast['offsets']['exact']} of {forecast['offsets']['partitions']}"
+        f" exact now, {forecast['offsets']['groups']} groups",
+        *(f"  note: {printable(warning)}" for warning in plan["warnings"]),
+        *(f"  {number:2}. {step['name']:<18} {step['does']}" for number, step in enumerate(plan["steps"], 1)),
+        *(f"  refused: {printable(reason)}" for reason in plan["refusals"]),
+        *(f"  accepted: {printable(reason)}" for reason in plan["accepted"]),
+    ]
+    return "\n".join(lines)
+
+
+def _health(found: Mapping[str, Any]) -> str:
+    reasons = "; ".join(printable(reason["detail"]) for reason in found["reasons"])
+    return f"{found['verdict']}" + (f" ({reasons})" if reasons else "")
+
+
+def _amount(amount: Mapping[str, Any]) -> str:
+    if amount["certainty"] == "unknown":
+        return f"unknown: {printable(amount['reason'])}"
+    return f"{'at most ' if amount['certainty'] == 'at_most' else ''}{amount['records']}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

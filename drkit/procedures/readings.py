@@ -1,0 +1,132 @@
+"""The readings that plans, checks and the status are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drkit.config.mirror_templates import flow_of
+from drkit.domain.health import Expectation, RegionHealth, Role
+from drkit.domain.kafka import TopicPartition
+from drkit.domain.lag import MirrorLag
+from drkit.domain.mode import FailoverMode
+from drkit.domain.naming import TopicNames
+from drkit.domain.partition_tree import from_tree
+from drkit.domain.positions import GroupPosition, replay_amount, totals
+from drkit.procedures.plan import PositionsForecast
+from drkit.steps.fence_consumers import committed_in_scope
+from drkit.steps.snapshot import newest_snapshot
+from drkit.steps.source_positions import SourcePositions
+from drkit.steps.world import World
+from drkit.verification.health_check import HealthCheck, HealthSettings, MirrorWatch, check_all
+from drkit.verification.lag_check import LagCheck
+from drkit.verification.positions import CheckpointPositions, SyncHistory, Translator
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Reads both regions of a service; a canary is the only thing it writes."""
+
+    world: World
+
+    def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
+        """Several samples of each region, side by side."""
+        return check_all([self.health_check(region, role) for region, role in roles.items()])
+
+    def health_check(self, region: str, role: Role, *, quick: bool = False) -> HealthCheck:
+        """The check of one region. ``quick``: one sample, and nothing is written."""
+        settings, ports = self.world.settings, self.world.regions[region]
+        configured = settings.regions[region]
+        watch = None
+        if ports.mirror is not None and role is Role.STANDBY:
+            flow = flow_of(settings, settings.other(region))
+            watch = MirrorWatch(
+                connect=ports.mirror.reader,
+                source_connector=ports.mirror.source_connector,
+                side_connectors=ports.mirror.other_connectors,
+                heartbeats_topic=flow.mirrored_heartbeats_topic,
+            )
+        return HealthCheck(
+            reader=ports.reader,
+            writer=None if quick else ports.writer,
+            mirror=watch,
+            probes=ports.probes,
+            clock=self.world.clock,
+            settings=HealthSettings(
+                expected=Expectation(role, configured.cluster.cluster_id),
+                canary_topic=settings.canary_topic,
+                topics=self.world.topics,
+                samples=1 if quick else configured.health.samples,
+                interval_seconds=configured.health.interval_seconds,
+            ),
+        )
+
+    def lag_check(self, source: str, target: str) -> LagCheck:
+        """The lag of the flow."""
+        mirror = self.world.mirror_into(target)
+        reader = self.world.regions[source].reader
+        return LagCheck(reader, mirror.reader, mirror.source_connector, self.world.topics, self.world.clock)
+
+    def mirror_lag(self, source: str, target: str, mode: FailoverMode) -> MirrorLag:
+        """What is not mirrored yet; against the newest snapshot's log ends when the source is gone."""
+        if mode is FailoverMode.PLANNED:
+            return self.lag_check(source, target).run()
+        snapshot = newest_snapshot(self.world, source)
+        last_seen = from_tree(snapshot["log_ends"]) if snapshot else None
+        return self.lag_check(source, target).run_or_unknown(last_seen)
+
+    def names(self, source: str) -> TopicNames:
+        """How the flow from ``source`` renames topics."""
+        replication = self.world.settings.replication
+        return TopicNames(replication.policy, source, replication.separator)
+
+    def translator(self, source: str, target: str) -> Translator:
+        """Translates positions of the flow."""
+        mirror, flow = self.world.mirror_into(target), flow_of(self.world.settings, source)
+        reader = self.world.regions[target].reader
+        history = SyncHistory(reader, flow.offset_syncs_topic)
+        return Translator(reader, history, mirror.positions, self.names(source).on_target)
+
+    def source_positions(self, source: str, target: str) -> SourcePositions:
+        """Positions that outlive the source."""
+        flow = flow_of(self.world.settings, source)
+        reader = self.world.regions[target].reader
+        checkpoints = CheckpointPositions(reader, flow, self.names(source).on_source)
+        return SourcePositions(self.world, source, checkpoints)
+
+    def checkpointed(self, source: str, target: str) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """The newest checkpoints' upstream offsets."""
+        found = self.source_positions(source, target).checkpoints.read()
+        return {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in found.items()}
+
+    def translate(
+        self, source: str, target: str, mode: FailoverMode, groups: Sequence[str] = ()
+    ) -> list[GroupPosition]:
+        """Every group's position now, without writing it."""
+        if mode is FailoverMode.PLANNED:
+            committed: Mapping[str, Mapping[TopicPartition, int]] = committed_in_scope(
+                self.world, self.world.regions[source].reader
+            )
+        else:
+            committed, _ = self.source_positions(source, target).without_source()
+        chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
+        translator = self.translator(source, target)
+        try:
+            return translator.translate(chosen)
+        finally:
+            translator.history.close()
+
+    def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
+        """What a move would make of the groups.
+
+        In planned mode a group that is ahead of the mirror now is not a finding: the mirror is drained first.
+        """
+        rows = self.translate(source, target, mode)
+        notes: tuple[str, ...] = ()
+        if mode is FailoverMode.DISASTER:
+            note = (
+                "groups continue from MM2's checkpoints and the newest snapshot: what they consumed after those "
+                "is read again, and cannot be counted while the source is gone"
+            )
+            notes = (note,)
+        return PositionsForecast(totals(rows), replay_amount(rows), notes)

@@ -1,0 +1,49 @@
+"""Positions of groups on a source that does not answer: checkpoints and the newest snapshot, each with its age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from drkit.domain.kafka import TopicPartition
+from drkit.steps.snapshot import newest_snapshot, snapshot_positions
+from drkit.steps.world import World
+from drkit.verification.positions import CheckpointPositions
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePositions:
+    """Joins what outlives the source. Per group and partition the newer of checkpoint and snapshot counts."""
+
+    world: World
+    source: str
+    checkpoints: CheckpointPositions
+
+    def without_source(self) -> tuple[Mapping[str, Mapping[TopicPartition, int]], Mapping[str, str]]:
+        """Committed offsets per group, and where each group's come from."""
+        positions = self._from_snapshot()
+        for group, offsets in self.checkpoints.read().items():
+            known = positions.setdefault(group, {})
+            for partition, (offset, at_ms) in offsets.items():
+                if partition not in known or at_ms >= known[partition][1]:
+                    known[partition] = (offset, at_ms)
+        in_scope = {group: offsets for group, offsets in positions.items() if self.world.groups.matches(group)}
+        return (
+            {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in in_scope.items()},
+            {group: self._age(max(at for _, at in offsets.values())) for group, offsets in in_scope.items() if offsets},
+        )
+
+    def _from_snapshot(self) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
+        snapshot = newest_snapshot(self.world, self.source)
+        if snapshot is None:
+            return {}
+        at_ms = int(datetime.fromisoformat(snapshot["taken_at"]).timestamp() * 1000)
+        return {
+            group: {p: (offset, at_ms) for p, offset in offsets.items()}
+            for group, offsets in snapshot_positions(snapshot).items()
+        }
+
+    def _age(self, at_ms: int) -> str:
+        age = self.world.clock.now() - datetime.fromtimestamp(at_ms / 1000, UTC)
+        return f"last known {age.total_seconds():.0f} s ago"

@@ -1,0 +1,155 @@
+"""Translate: every group's exact position on the target, committed there and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drkit.domain.kafka import TopicPartition
+from drkit.domain.partition_tree import from_tree, to_tree
+from drkit.domain.positions import GroupPosition, by_group, totals
+from drkit.engine.step import Evidence, Mode, RunContext, Step
+from drkit.errors import RefusedError, StalePlanError, StoppedError
+from drkit.steps.source_positions import SourcePositions
+from drkit.steps.world import RegionPorts, World
+from drkit.verification.positions import Translator
+
+_SHOWN_GROUPS = 5
+
+Offsets = Mapping[str, Mapping[TopicPartition, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """Positions to commit, and what the target's groups had before."""
+
+    positions: Sequence[GroupPosition]
+    wanted: Offsets
+    earlier: Offsets
+
+
+class TranslateOffsets(Step[Translated]):
+    """Only groups without members are written; each partition's result is looked at, and read back.
+
+    What a group had before on the target is in the evidence, so that it can be restored.
+    """
+
+    name = "translate-offsets"
+
+    def __init__(self, world: World, target: RegionPorts, translator: Translator, source: SourcePositions) -> None:
+        self._world = world
+        self._target = target
+        self._translator = translator
+        self._source = source
+        self._translated: Translated | None = None
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is committed."""
+        return f"commit each group's position in {context.target} and read it back"
+
+    def prepare(self, context: RunContext) -> None:
+        """Read the sync history."""
+        self._translator.prepare()
+
+    def observe(self, context: RunContext) -> Translated:
+        """Translate, and read what is there. Raises ``RefusedError`` for groups that are active on the target."""
+        committed, evidence = self._committed(context)
+        ends = from_tree(context.of("drain-mirror").get("source_end", {}))
+        rows = self._translator.translate(committed, drained_to=ends)
+        positions = [
+            GroupPosition(r.group, r.partition, r.target, r.upstream, r.verdict, evidence.get(r.group, ""))
+            for r in rows
+        ]
+        wanted = by_group(positions)
+        self._require_idle(wanted)
+        earlier = self._target.reader.committed_offsets(sorted(wanted))
+        self._translated = Translated(positions, wanted, earlier)
+        return self._translated
+
+    def is_satisfied(self, context: RunContext, observation: Translated) -> bool:
+        """Every position is there already."""
+        return _missing(observation.wanted, observation.earlier) == {}
+
+    def apply(self, context: RunContext, observation: Translated) -> None:
+        """Commit, group by group. A partial failure names what was not written."""
+        # The earlier positions are stored before the first commit: undoing must not depend on this process.
+        self._remember(context, observation)
+        failures: list[str] = []
+        for group, offsets in observation.wanted.items():
+            failed = self._target.writer.alter_group_offsets(group, offsets)
+            failures += [f"{group} on {failure.partition}: {failure.reason}" for failure in failed]
+        if failures:
+            raise StoppedError(
+                f"{len(failures)} positions were not written, first {failures[0]}",
+                hint="the others were written; running again writes the rest",
+            )
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Read back, and report every position."""
+        translated = self._translated or self.observe(context)
+        missing = _missing(translated.wanted, self._target.reader.committed_offsets(sorted(translated.wanted)))
+        if missing:
+            group, partition = next((g, p) for g, offsets in missing.items() for p in offsets)
+            raise StalePlanError(
+                f"group {group} has another offset on {partition} than was just committed: somebody else commits",
+                hint=f"stop the group's consumers in {context.target}",
+            )
+        return {
+            "offsets": totals(translated.positions),
+            "committed": {group: to_tree(offsets) for group, offsets in translated.wanted.items()},
+            "not_exact": [p.row for p in translated.positions if p.row["verdict"] != "exact"],
+        }
+
+    def summarize(self, evidence: Evidence) -> str:
+        """How sure the positions are."""
+        found = evidence["offsets"]
+        return f"{found['exact']} of {found['partitions']} positions exact, {found['groups']} groups"
+
+    def compensate(self, context: RunContext) -> Evidence:
+        """Restore what the groups had before; a group that had nothing is removed again."""
+        stored = self._world.store.get(_key(context))
+        if stored is None:
+            return {"restored": 0}
+        earlier = {group: from_tree(tree) for group, tree in json.loads(stored.body).items()}
+        self._require_idle(earlier)
+        for group, offsets in earlier.items():
+            if offsets:
+                self._target.writer.alter_group_offsets(group, offsets)
+            else:
+                self._target.writer.delete_group(group)
+        return {"restored": len(earlier)}
+
+    def _committed(self, context: RunContext) -> tuple[Offsets, Mapping[str, str]]:
+        if context.mode is Mode.PLANNED:
+            final = context.of("fence-consumers").get("committed", {})
+            return {group: from_tree(tree) for group, tree in final.items()}, {}
+        return self._source.without_source()
+
+    def _require_idle(self, groups: Offsets) -> None:
+        described = self._target.reader.describe_groups(sorted(groups))
+        active = sorted(name for name, group in described.items() if not group.accepts_offsets)
+        if active:
+            members = described[active[0]].members
+            raise RefusedError(
+                f"{len(active)} groups are active in {self._target.region}, so that their positions cannot be set: "
+                f"{', '.join(active[:_SHOWN_GROUPS])}" + (f" (first member {members[0]})" if members else ""),
+                hint="stop their consumers there",
+            )
+
+    def _remember(self, context: RunContext, translated: Translated) -> None:
+        if self._world.store.get(_key(context)) is None:
+            earlier = {group: to_tree(translated.earlier.get(group, {})) for group in translated.wanted}
+            self._world.store.create(_key(context), json.dumps(earlier).encode())
+
+
+def _key(context: RunContext) -> str:
+    return f"runs/{context.run_id}/earlier-offsets-{context.target}"
+
+
+def _missing(wanted: Offsets, found: Offsets) -> dict[str, dict[TopicPartition, int]]:
+    return {
+        group: rest
+        for group, offsets in wanted.items()
+        if (rest := {p: offset for p, offset in offsets.items() if found.get(group, {}).get(p) != offset})
+    }
