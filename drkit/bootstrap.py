@@ -29,6 +29,7 @@ from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.ports import FenceDriver, ObjectStore
 from drkit.procedures.service import Service
 from drkit.steps.world import Mirror, RegionPorts, World
+from drkit.verification.positions import ConnectOffsets
 
 
 @contextmanager
@@ -107,7 +108,7 @@ class _Wiring:
             reader=reader,
             writer=writer,
             fence=self._fence(name, reader, writer, store),
-            mirror=self._mirror(name, region.connect),
+            mirror=self._mirror(name, region.connect, reader),
             probes=[HttpHealthProbe(probe.name, probe.url, seconds=self._seconds) for probe in region.health.http],
         )
 
@@ -125,7 +126,7 @@ class _Wiring:
         )
         return AclFence(reader, writer, store, scope)
 
-    def _mirror(self, name: str, connect: models.Connect | None) -> Mirror | None:
+    def _mirror(self, name: str, connect: models.Connect | None, reader: ConfluentReader) -> Mirror | None:
         if connect is None:
             return None
         cluster = ConnectCluster(
@@ -136,7 +137,9 @@ class _Wiring:
             password=self._secret(connect.password) if connect.password else None,
         )
         into = flow_of(self._settings, self._settings.other(name))
-        return Mirror(cluster, cluster, into.source_connector, (into.checkpoint_connector, into.heartbeat_connector))
+        offsets = ConnectOffsets(reader, connect.offsets_topic, into.source_connector)
+        others = (into.checkpoint_connector, into.heartbeat_connector)
+        return Mirror(cluster, cluster, into.source_connector, offsets.read, others)
 
     def _secret(self, reference: str) -> str:
         return resolve_secret(reference, base=self._base)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from drkit.cli.options import output_option
+from drkit.cli.workload import workload
 from drkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def sandbox() -> None:
 
 def after_up(config_path: Path) -> None:
     """Make the sandbox the service that drkit protects: the mirror's connectors, and the standby's write fence."""
+    from drkit import bootstrap
+
+    with bootstrap.open_service(str(config_path)) as service:
+        if service.is_new:
+            service.mm2_apply(None, resume=False, progress=lambda _: None)
+            service.fence_put(service.settings.other(service.settings.primary))
 
 
 @sandbox.command()
@@ -76,7 +83,9 @@ def up(
       drkit sandbox up
       drkit --config .drkit/sandbox/drkit.yaml failover --to ap-northeast-1
     """
-    box = _open(directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base)
+    box = open_sandbox(
+        directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base
+    )
     with _progress() as progress:
         status = box.up(progress)
         after_up(box.config)
@@ -92,7 +101,7 @@ def down(directory: Path, keep: bool) -> None:
 
     Leaves no process and no open port, also of an `up` that was killed half-way. Without a sandbox it does nothing.
     """
-    box = _open(directory)
+    box = open_sandbox(directory)
     with _progress() as progress:
         box.down(keep=keep, progress=progress)
 
@@ -106,7 +115,7 @@ def status(directory: Path, output: str) -> None:
     As JSON (schema drkit.sandbox/1) with librdkafka settings for the users `admin` and `app`, whose passwords are of
     use on this machine only.
     """
-    _show(_open(directory).status(), output)
+    _show(open_sandbox(directory).status(), output)
 
 
 @sandbox.command()
@@ -126,12 +135,12 @@ def fault(action: str, region: str, what: str, directory: Path) -> None:
     """
     from drkit.sandbox import Fault
 
-    box = _open(directory)
+    box = open_sandbox(directory)
     with _progress() as progress:
         box.fault(Fault(action), region, what, progress)
 
 
-def _open(
+def open_sandbox(
     directory: Path,
     subnet: str | None = None,
     kafka_version: str | None = None,
@@ -140,6 +149,7 @@ def _open(
     single_address: bool | None = None,
     port_base: int | None = None,
 ) -> Sandbox:
+    """The sandbox in a directory. Raises ``UsageError`` where its packages are not installed."""
     try:
         from drkit.sandbox import Sandbox
     except ModuleNotFoundError as error:
@@ -179,3 +189,6 @@ def _show(status: SandboxStatus, output: str) -> None:
     click.echo(f"{'aws':<15} {status.services['aws'].state}; {status.aws_endpoint_url}")
     click.echo(f"{'dns':<15} {status.services['dns'].state}; {status.bootstrap_name} at {status.dns}")
     click.echo(f"{'config':<15} {status.config}")
+
+
+sandbox.add_command(workload)

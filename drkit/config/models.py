@@ -238,7 +238,7 @@ class Timeouts(Model):
     fence_seconds: PositiveFloat = 30.0
     drain_seconds: PositiveFloat = 120.0
     """Draining the mirror, which includes waiting for open transactions."""
-    consumers_seconds: PositiveFloat = 2.0
+    consumers_seconds: PositiveFloat = 0.5
     """How long groups may go on reading on the old side before they are fenced."""
     mirror_stop_seconds: PositiveFloat = 60.0
     redirect_seconds: PositiveFloat = 120.0

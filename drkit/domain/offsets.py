@@ -10,7 +10,8 @@ two neighbours ``(s1, d1)`` and ``(s2, d2)`` let ``n`` be the data records in ``
 * ``h = (s2 - s1) - n`` source offsets hold no record that was mirrored (markers, aborted or compacted records). With
   ``h = 0`` the ``k``-th offset after ``s1`` is the ``k``-th data record after ``d1``: **exact**.
 * With ``h > 0`` the answer is at least ``d2`` minus ``(s2 - u)`` data records and at most the ``(u - s1)``-th after
-  ``d1``: **bounded** by ``h``; the lower end is committed.
+  ``d1``: **bounded** by ``h``; the lower end is committed. If the source is alive and still has ``n`` records in
+  ``(s1, s2]``, those are the ones that were copied, and counting both sides is **exact** again.
 * Where records were copied again (an anchor whose source offset is not above an earlier one's), or ``h < 0``, counting
   proves nothing inside: the first data record after ``d1`` is committed, bounded by what lies before ``d2``.
 
@@ -157,10 +158,18 @@ class OffsetMap:
         end = self._anchors[place + 1].downstream + 1 if place + 1 < len(self._anchors) else self._log.end
         return max(self._log.start, anchor.downstream, 0), end
 
-    def translate(self, upstream: int, records: Sequence[int]) -> Verdict:
+    def source_request(self, upstream: int) -> tuple[int, int] | None:
+        """The source offsets (end excluded) that decide where target offsets alone cannot; None if nothing can."""
+        place = bisect_right(self._upstream, upstream) - 1
+        if place < 0 or place + 1 >= len(self._anchors) or self._anchors[place].upstream == upstream:
+            return None
+        return self._anchors[place].upstream + 1, self._anchors[place + 1].upstream + 1
+
+    def translate(self, upstream: int, records: Sequence[int], source: Sequence[int] | None = None) -> Verdict:
         """Where a group continues that has committed ``upstream`` (its next offset) on the source.
 
         ``records``: sorted offsets of the committed data records in at least the range that ``request`` named.
+        ``source``: the same of the source and ``source_request``, if it is alive.
         """
         if self._is_beyond(upstream):
             return self._beyond(upstream)
@@ -174,7 +183,7 @@ class OffsetMap:
             return self._retained(Exact(anchor.downstream, "the record itself is an offset sync"))
         if place + 1 == len(self._anchors):
             return self._after_last(anchor, records)
-        return self._retained(_between(anchor, self._anchors[place + 1], upstream, records))
+        return self._retained(_between(anchor, self._anchors[place + 1], upstream, records, source))
 
     @property
     def _last_mirrored(self) -> int | None:
@@ -238,7 +247,9 @@ def _anchors(syncs: Iterable[tuple[int, int]], log: TargetLog, tail: Tail) -> li
     return kept
 
 
-def _between(before: _Anchor, after: _Anchor, upstream: int, records: Sequence[int]) -> Exact | Bounded:
+def _between(
+    before: _Anchor, after: _Anchor, upstream: int, records: Sequence[int], source: Sequence[int] | None
+) -> Exact | Bounded:
     begin = bisect_right(records, before.downstream)
     end = bisect_right(records, after.downstream)
     copies = end - begin
@@ -257,4 +268,9 @@ def _between(before: _Anchor, after: _Anchor, upstream: int, records: Sequence[i
     low = max(begin, end - 1 - (after.upstream - upstream))
     if holes == 0 or low == high:
         return Exact(records[high], "counted between two offset syncs")
+    if source is not None:
+        first, last = bisect_right(source, before.upstream), bisect_right(source, after.upstream)
+        if last - first == copies:
+            # Every record that is left on the source between the two was copied once: their order is the same.
+            return Exact(records[begin + bisect_left(source, upstream) - first], "counted on both sides")
     return Bounded(records[low], high - low, f"{holes} source offsets without a record lie between two offset syncs")

@@ -59,9 +59,9 @@ def _planned(world: World, source: str, target: str, parts: Parts) -> tuple[Step
         DrainMirror(world, source, mirror),
         DrainConsumers(world, source),
         FenceConsumers(world, world.regions[source]),
-        StopMirror(world, mirror),
         RecordCut(world, target, mirror, parts.record, parts.names),
         *_move(world, target, parts),
+        StopMirror(world, mirror),
         MirrorStopped(world, mirror),
         *_after(world, source, target, parts),
     )

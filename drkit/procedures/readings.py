@@ -80,12 +80,13 @@ class Readings:
         replication = self.world.settings.replication
         return TopicNames(replication.policy, source, replication.separator)
 
-    def translator(self, source: str, target: str) -> Translator:
-        """Translates positions of the flow."""
+    def translator(self, source: str, target: str, mode: FailoverMode) -> Translator:
+        """Translates positions of the flow; the source is asked only while it is alive."""
         mirror, flow = self.world.mirror_into(target), flow_of(self.world.settings, source)
         reader = self.world.regions[target].reader
         history = SyncHistory(reader, flow.offset_syncs_topic)
-        return Translator(reader, history, mirror.positions, self.names(source).on_target)
+        alive = self.world.regions[source].reader if mode is FailoverMode.PLANNED else None
+        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive)
 
     def source_positions(self, source: str, target: str) -> SourcePositions:
         """Positions that outlive the source."""
@@ -110,7 +111,7 @@ class Readings:
         else:
             committed, _ = self.source_positions(source, target).without_source()
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
-        translator = self.translator(source, target)
+        translator = self.translator(source, target, mode)
         try:
             return translator.translate(chosen)
         finally:

@@ -97,6 +97,11 @@ class Service:
         """The region that is primary now, by the lineage."""
         return self._record.read().primary(self.settings.primary)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no change of direction was ever recorded."""
+        return not self._record.read().epochs
+
     def plan(self, request: Request) -> Plan:
         """Plan a move. Raises ``RefusedError`` while a run is unfinished."""
         if request.target in self.settings.regions:
@@ -261,7 +266,7 @@ class Service:
         old, new = regions[source].connect, regions[target].connect
         parts = Parts(
             record=self._record,
-            translator=self._readings.translator(source, target),
+            translator=self._readings.translator(source, target, mode),
             positions=self._readings.source_positions(source, target),
             compare=CompareSettings(
                 topics=self._world.topics,

@@ -87,6 +87,11 @@ class Sandbox:
         return self._directory.config
 
     @property
+    def environment(self) -> str:
+        """The environment of the service in it. Raises ``RefusedError`` where there is no sandbox."""
+        return self._identity().environment
+
+    @property
     def processes(self) -> Processes:
         """Its processes; whatever is started through it ends with the sandbox."""
         return self._processes
@@ -123,10 +128,11 @@ class Sandbox:
             return
         self._directory.refuse_foreign()
         with self._directory.exclusive(progress):
+            ended = self._processes.find()
+            self._processes.kill()
             identity = self._directory.identity()
             if identity:
-                self._kill(list(process_endpoints(identity.layout)), identity.layout)
-            self._processes.kill()
+                self._await_free_ports(ended, identity.layout)
             if not keep:
                 self._directory.clear()
 
@@ -146,7 +152,9 @@ class Sandbox:
             identity = self._identity()
             match action:
                 case Fault.KILL:
-                    self._kill(names, identity.layout)
+                    ended = self._processes.find()
+                    self._processes.kill(names)
+                    self._await_free_ports(ended.keys() & set(names), identity.layout)
                 case Fault.START:
                     self._start(identity, names, progress)
                 case Fault.FREEZE | Fault.THAW:
@@ -225,9 +233,11 @@ class Sandbox:
             services={name: processes[name] for name in (AWS, DNS)},
         )
 
-    def _kill(self, names: Collection[str], layout: Layout) -> None:
-        self._processes.kill(names)
-        _eventually(lambda: not taken_ports(layout, names), f"{' and '.join(names)} killed, and a port still in use")
+    def _await_free_ports(self, names: Collection[str], layout: Layout) -> None:
+        listeners = [name for name in names if name in process_endpoints(layout)]
+        _eventually(
+            lambda: not taken_ports(layout, listeners), f"{' and '.join(listeners)} killed, and a port still in use"
+        )
 
     def _start(self, identity: Identity, names: Collection[str], progress: Progress) -> None:
         for region in REGIONS:

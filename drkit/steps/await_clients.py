@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from drkit.domain.kafka import GroupState, TopicPartition
 from drkit.domain.lineage import cut_from_json
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import AuthError, UnreachableError
-from drkit.ports import KafkaReader
+from drkit.ports import KafkaReader, ReadRange
 from drkit.steps.world import World
 
 _POLL_SECONDS = 0.1
+_FIRST_RECORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,22 @@ class AwaitClients(Step[Arrivals]):
         arrivals = self.observe(context)
         expected = self._expected(context)
         return {
-            "first_write_at": self._first_write_at.isoformat() if self._first_write_at else None,
+            "first_write_at": self._first_write(context, arrivals.written),
             "partitions_written": len(arrivals.written),
             "groups_arrived": sorted(arrivals.at_target),
             "groups_missing": sorted(expected - arrivals.at_target),
             "groups_still_at_source": sorted(arrivals.at_source),
         }
+
+    def _first_write(self, context: RunContext, written: Collection[TopicPartition]) -> str | None:
+        """When the first record after the cut was written, by its own timestamp; else when it was first seen."""
+        if self._first_write_at is None:
+            return None
+        ends = {p: cut.target_end for p, cut in cut_from_json(context.of("cut").get("cut", {})).items()}
+        ranges = [ReadRange(p, ends[p], ends[p] + _FIRST_RECORDS) for p in written if p in ends]
+        times = [record.timestamp_ms for record in self._target.read(ranges) if record.timestamp_ms > 0]
+        seen = self._first_write_at
+        return min(seen, datetime.fromtimestamp(min(times) / 1000, UTC)).isoformat() if times else seen.isoformat()
 
     def _expected(self, context: RunContext) -> frozenset[str]:
         return frozenset(context.of("snapshot").get("active_groups", ()))

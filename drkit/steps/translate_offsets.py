@@ -49,7 +49,7 @@ class TranslateOffsets(Step[Translated]):
         return f"commit each group's position in {context.target} and read it back"
 
     def prepare(self, context: RunContext) -> None:
-        """Read the sync history."""
+        """Read the sync history, and what is there now, so that little is new later."""
         self._translator.prepare()
 
     def observe(self, context: RunContext) -> Translated:
@@ -144,7 +144,7 @@ class TranslateOffsets(Step[Translated]):
 
 
 def _key(context: RunContext) -> str:
-    return f"runs/{context.run_id}/earlier-offsets-{context.target}"
+    return f"undo/{context.run_id}/offsets-{context.target}.json"
 
 
 def _missing(wanted: Offsets, found: Offsets) -> dict[str, dict[TopicPartition, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drkit.config.models import Settings
@@ -30,6 +30,8 @@ class Mirror:
     writer: ConnectWriter
     source_connector: str
     """The one that carries records (``MirrorSourceConnector``)."""
+    positions: Callable[[], Mapping[TopicPartition, int]]
+    """Last replicated upstream offset per source partition, by the connector's own committed offsets."""
     other_connectors: tuple[str, ...] = ()
     """Checkpoints and heartbeats."""
 
@@ -37,10 +39,6 @@ class Mirror:
     def connectors(self) -> tuple[str, ...]:
         """All of them, the one that carries records first."""
         return (self.source_connector, *self.other_connectors)
-
-    def positions(self) -> Mapping[TopicPartition, int]:
-        """Last replicated upstream offset per source partition, by the connector's own committed offsets."""
-        return self.reader.source_offsets(self.source_connector)
 
 
 @dataclass(frozen=True, slots=True)

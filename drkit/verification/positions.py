@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.kafka import LogRange, Record, TopicPartition
 from drkit.domain.mirror_flow import Flow
 from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
-from drkit.domain.offsets import OffsetMap, Tail, TargetLog, Unavailable
+from drkit.domain.offsets import Bounded, OffsetMap, Tail, TargetLog, Unavailable, Verdict
 from drkit.domain.positions import GroupPosition
 from drkit.errors import RefusedError
 from drkit.ports import KafkaReader, ReadRange, TopicTail
@@ -47,21 +48,64 @@ class SyncHistory:
             self._tail.close()
 
 
+@dataclass(slots=True)
+class ConnectOffsets:
+    """The source connector's committed positions, read from the Connect worker's offsets topic.
+
+    What ``GET /connectors/NAME/offsets`` (KIP-875) answers, without its second of work: the topic is followed, so that
+    only what is new is read. Read_committed: under exactly-once a position is part of the transaction that carried
+    the records. Key: ``[connector, {cluster, partition, topic}]``, value: ``{offset}`` (``MirrorUtils.wrapPartition``).
+    """
+
+    reader: KafkaReader
+    topic: str
+    connector: str
+    _tail: TopicTail | None = None
+    _positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def read(self) -> Mapping[TopicPartition, int]:
+        """Last replicated upstream offset per source partition. Raises ``RefusedError`` if the topic is missing."""
+        if self._tail is None:
+            self._tail = self.reader.tail(self.topic)
+        for record in self._tail.catch_up():
+            self._take(record)
+        return dict(self._positions)
+
+    def _take(self, record: Record) -> None:
+        try:
+            connector, partition = json.loads(record.key or b"[null, null]")
+            if connector != self.connector:
+                return
+            source = TopicPartition(partition["topic"], int(partition["partition"]))
+            if record.value is None:
+                self._positions.pop(source, None)
+            else:
+                self._positions[source] = int(json.loads(record.value)["offset"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedError(
+                f"{self.topic} at {self.reader.region} holds a position that is not MirrorMaker 2's: {error!r}",
+                hint="is regions.*.connect.offsets_topic the worker's offset.storage.topic?",
+            ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Translator:
     """Translates committed offsets of a flow's source into positions on its target. Reads the target only.
 
-    ``rename``: source topic to target topic. ``mirrored``: last mirrored upstream offset per source partition.
+    ``source``: the source's reader while it is alive. ``rename``: source topic to target topic. ``mirrored``: last
+    mirrored upstream offset per source partition.
     """
 
     target: KafkaReader
     history: SyncHistory
     mirrored: Callable[[], Mapping[TopicPartition, int]]
     rename: Callable[[str], str] = str
+    source: KafkaReader | None = None
 
     def prepare(self) -> None:
-        """Read the sync history, so that a translation later reads only what is new."""
+        """Read the sync history and the mirror's positions, so that a translation later reads only what is new."""
         self.history.read()
+        self.mirrored()
 
     def translate(
         self, committed: Committed, *, drained_to: Mapping[TopicPartition, int] | None = None
@@ -100,19 +144,36 @@ class Translator:
             if p in maps and (request := maps[p].request(offset)) is not None and request[0] < request[1]
         }
         records = self.target.data_offsets(sorted(requests, key=lambda r: (r.partition, r.start)))
+
+        def verdict(p: TopicPartition, offset: int, sources: Mapping[TopicPartition, Sequence[int]]) -> Verdict:
+            if p not in maps:
+                return Unavailable("the target has no such partition")
+            return maps[p].translate(offset, records.get(renamed[p], ()), sources.get(p))
+
+        wanted = [
+            (group, p, offset) for group, offsets in sorted(committed.items()) for p, offset in sorted(offsets.items())
+        ]
+        first = [(group, p, offset, verdict(p, offset, {})) for group, p, offset in wanted]
+        sources = self._source_records(
+            {(p, offset) for _, p, offset, found in first if isinstance(found, Bounded)}, maps
+        )
         return [
             GroupPosition(
-                group,
-                p,
-                renamed[p],
-                offset,
-                maps[p].translate(offset, records.get(renamed[p], ()))
-                if p in maps
-                else Unavailable("the target has no such partition"),
+                group, p, renamed[p], offset, verdict(p, offset, sources) if isinstance(found, Bounded) else found
             )
-            for group, offsets in sorted(committed.items())
-            for p, offset in sorted(offsets.items())
+            for group, p, offset, found in first
         ]
+
+    def _source_records(
+        self, undecided: Collection[tuple[TopicPartition, int]], maps: Mapping[TopicPartition, OffsetMap]
+    ) -> Mapping[TopicPartition, Sequence[int]]:
+        """Data offsets of the source around the positions that the target alone does not decide; none if it is gone."""
+        if self.source is None or not undecided:
+            return {}
+        ranges = {
+            ReadRange(p, *request) for p, offset in undecided if (request := maps[p].source_request(offset)) is not None
+        }
+        return self.source.data_offsets(sorted(ranges, key=lambda r: (r.partition, r.start)))
 
     def _last_records(self, logs: Mapping[TopicPartition, LogRange]) -> dict[TopicPartition, int | None]:
         found: dict[TopicPartition, int | None] = dict.fromkeys(logs)

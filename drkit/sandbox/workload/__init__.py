@@ -1,0 +1,1 @@
+"""A service at work: producers and consumer groups with a ledger of everything that was acknowledged and processed."""
