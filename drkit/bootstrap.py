@@ -14,6 +14,7 @@ from drkit.adapters.kafka.acl_fence import AclFence
 from drkit.adapters.kafka.client import Connection, client_settings
 from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
+from drkit.adapters.local import host
 from drkit.adapters.local.clock import SystemClock
 from drkit.adapters.local.files import append_line
 from drkit.adapters.local.hooks import HookFenceDriver
@@ -27,7 +28,7 @@ from drkit.config.secrets import resolve_secret
 from drkit.domain.fence import FenceScope
 from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.ports import FenceDriver, ObjectStore
-from drkit.procedures.service import Service
+from drkit.procedures.service import Service, ThisProcess
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.positions import ConnectOffsets
 
@@ -49,6 +50,7 @@ def open_service(config_path: str | None) -> Iterator[Service]:
             clock=wiring.system_clock,
             local_copy=wiring.append_to_local_copy,
             config_path=str(path),
+            process=ThisProcess(host.owner(), host.operator(), host.is_gone),
         )
     finally:
         wiring.close()

@@ -24,7 +24,7 @@ def status(config_path: str | None, watch: bool, seconds: float, output: str) ->
 
     with bootstrap.open_service(config_path) as service:
         while True:
-            document = service.status()
+            document = service.status(service.last_run())
             if watch and output == "text":
                 click.clear()
             click.echo(json.dumps(document) if output == "json" else status_text(document))

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
-import os
-import socket
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
-from drkit.config.models import Settings
 from drkit.domain import run_events as ev
 from drkit.domain.failback_steps import Places
-from drkit.domain.health import Role
 from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
 from drkit.domain.runs import RunState
-from drkit.domain.status import LastRun, status_text, status_to_json
+from drkit.domain.status import LastRun
 from drkit.engine import journal as journals
 from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import Journal, LocalCopy
-from drkit.engine.lease import Lease
+from drkit.engine.lease import IsGone, Lease
 from drkit.engine.runner import RunListener, Runner
 from drkit.engine.step import Procedure
-from drkit.errors import DrkitError, ExitCode, RefusedError, UnreachableError, UsageError
-from drkit.ports import Clock, KafkaReader, Progress
+from drkit.errors import DrkitError, ExitCode, RefusedError
+from drkit.ports import Clock
 from drkit.procedures.failover import Parts, compose
+from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
-from drkit.procedures.readings import Readings
 from drkit.reports.run_report import exit_code, report
-from drkit.steps.lineage_record import LineageRecord
-from drkit.steps.mirror_install import apply_mirror, inspect_mirror
 from drkit.steps.world import World
 from drkit.verification.failback import FailbackSettings
 from drkit.verification.sides import CompareSettings
-from drkit.verification.status_check import ReplayCheck, StatusCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +37,15 @@ class RunReport:
 
     document: dict[str, Any]
     exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class ThisProcess:
+    """Who works: as leases name the process, as reports name its operator, and how a dead owner is told."""
+
+    owner: str
+    operator: str
+    is_gone: IsGone
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +72,24 @@ class UnfinishedRun:
         return f"moves the service to {plan.target} and has done {done} of {len(self.state.steps)} steps"
 
 
-class Service:
+class Service(Inspection):
     """Everything that commands ask of one service."""
 
     def __init__(
-        self, *, world: World, interrupt: Interrupt, clock: Clock, local_copy: LocalCopy, config_path: str
+        self,
+        *,
+        world: World,
+        interrupt: Interrupt,
+        clock: Clock,
+        local_copy: LocalCopy,
+        config_path: str,
+        process: ThisProcess,
     ) -> None:
-        self._world = world
+        super().__init__(world, clock)
         self._interrupt = interrupt
-        self._clock = clock
+        self._process = process
         self._local_copy = local_copy
         self._config_path = config_path
-        self._record = LineageRecord(world.store)
-        self._readings = Readings(world)
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration."""
-        return self._world.settings
-
-    @property
-    def primary(self) -> str:
-        """The region that is primary now, by the lineage."""
-        return self._record.read().primary(self.settings.primary)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether no change of direction was ever recorded."""
-        return not self._record.read().epochs
 
     def plan(self, request: Request) -> Plan:
         """Plan a move. Raises ``RefusedError`` while a run is unfinished."""
@@ -157,42 +146,6 @@ class Service:
         """A run's report, finished or not."""
         return report(journals.load(self._world.store, run_id))
 
-    def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """Positions now, without writing them; from checkpoints when the source does not answer."""
-        if {source, target} != set(self.settings.regions):
-            raise UsageError(
-                f"--from {source} --to {target} are not the two regions",
-                hint=f"regions: {', '.join(self.settings.regions)}",
-            )
-        mode = FailoverMode.PLANNED
-        try:
-            self._world.regions[source].reader.describe_cluster()
-        except UnreachableError:
-            mode = FailoverMode.DISASTER
-        return [position.row for position in self._readings.translate(source, target, mode, groups)]
-
-    def status(self) -> dict[str, Any]:
-        """``drkit.status/1``, with ``text`` for people."""
-        primary = self.primary
-        standby = self.settings.other(primary)
-        mirrored = self._world.regions[standby].mirror is not None
-        check = StatusCheck(
-            project=self.settings.project,
-            environment=self.settings.environment,
-            primary=primary,
-            standby=standby,
-            checks=[
-                self._readings.health_check(region, role, quick=True)
-                for region, role in ((primary, Role.PRIMARY), (standby, Role.STANDBY))
-            ],
-            lag=self._readings.lag_check(primary, standby) if mirrored else None,
-            replay=self._replay_check(primary, standby) if mirrored else None,
-            redirects=self._world.redirects,
-            clock=self._clock,
-        )
-        found = check.run(self._last_run())
-        return {**status_to_json(found), "text": status_text(found)}
-
     def check(self) -> dict[str, Any]:
         """``drkit.check/1``: whether a failover to the standby would be possible now."""
         standby = self.settings.other(self.primary)
@@ -204,42 +157,8 @@ class Service:
         problems = list(plan.refusals)
         if self._world.regions[standby].fence.is_put() is False:
             problems.append(f"{standby} is not fenced: applications could write there (drkit fence put {standby})")
-        problems += [f"{redirect}" for redirect in self._redirect_problems(plan.source)]
+        problems += [f"{redirect}" for redirect in self.redirect_problems(plan.source)]
         return {**document, "ready": not problems, "problems": problems, "hint": "", "plan": plan.document}
-
-    def fence_status(self, region: str) -> dict[str, Any]:
-        """``drkit.fence-status/1``."""
-        self._require_region(region)
-        fenced = self._world.regions[region].fence.is_put()
-        return {"schema": "drkit.fence-status/1", "region": region, "fenced": fenced}
-
-    def fence_put(self, region: str) -> dict[str, Any]:
-        """Fence the standby. Refused for the primary."""
-        self._require_region(region)
-        if region == self.primary:
-            raise RefusedError(
-                f"{region} is the primary: fencing it stops the applications", hint="a failover fences it by itself"
-            )
-        self._require_cluster(region)
-        self._world.regions[region].fence.put_producers()
-        return {"schema": "drkit.fence-status/1", "region": region, "fenced": True}
-
-    def fence_lift(self, region: str) -> dict[str, Any]:
-        """Lift the fence."""
-        self._require_region(region)
-        self._require_cluster(region)
-        self._world.regions[region].fence.lift_producers()
-        return {"schema": "drkit.fence-status/1", "region": region, "fenced": False}
-
-    def mm2_apply(self, source: str | None, *, resume: bool, progress: Progress) -> dict[str, Any]:
-        """Make the mirror as rendered."""
-        primary = self.primary
-        flow = flow_of(self.settings, source or primary)
-        return apply_mirror(self._world, flow, primary=primary, resume=resume, progress=progress).document()
-
-    def mm2_status(self, source: str | None) -> dict[str, Any]:
-        """The mirror as it is."""
-        return inspect_mirror(self._world, flow_of(self.settings, source or self.primary)).document()
 
     def _continue(self, run: UnfinishedRun, listener: RunListener, verb: str) -> RunReport:
         plan = run.state.plan
@@ -252,7 +171,7 @@ class Service:
             journal = Journal(self._world.store, self._local_copy, self._clock, run_id=run.run_id, state=state)
             runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt)
             with self._interrupt.installed():
-                runner.take_over(_owner(), verb, previous)
+                runner.take_over(self._process.owner, verb, previous)
                 if verb == "abort":
                     return _reported(runner.abort("asked for by the operator"))
                 runner.refresh()
@@ -298,13 +217,15 @@ class Service:
             plan_digest=_digest(json.dumps(plan.document, sort_keys=True)),
             settings_digest=_digest(settings),
             config_path=self._config_path,
-            operator=_operator(),
+            operator=self._process.operator,
             undo_on_failure=undo_on_failure and plan.mode is FailoverMode.PLANNED,
         )
 
     def _lease(self) -> Lease:
         seconds = self.settings.timeouts.lease_seconds
-        return Lease(self._world.store, self._clock, owner=_owner(), seconds=seconds, is_gone=_is_gone)
+        return Lease(
+            self._world.store, self._clock, owner=self._process.owner, seconds=seconds, is_gone=self._process.is_gone
+        )
 
     def _run_ids(self) -> list[str]:
         return journals.run_ids(self._world.store)
@@ -343,7 +264,8 @@ class Service:
             "operator": plan.operator,
         }
 
-    def _last_run(self) -> LastRun | None:
+    def last_run(self) -> LastRun | None:
+        """The newest run, if there is any."""
         newest = next(iter(self._run_ids()), None)
         if newest is None:
             return None
@@ -356,38 +278,6 @@ class Service:
             found.get("started_at", ""),
         )
 
-    def _replay_check(self, primary: str, standby: str) -> ReplayCheck:
-        reader: KafkaReader = self._world.regions[primary].reader
-        return ReplayCheck(
-            reader, self._world.groups, self._world.topics, lambda: self._readings.checkpointed(primary, standby)
-        )
-
-    def _redirect_problems(self, source: str) -> list[str]:
-        problems = []
-        for target in self._world.redirects:
-            try:
-                values = target.observe().values
-            except DrkitError as error:
-                problems.append(f"{target.name}: {error.message}")
-                continue
-            if values != target.values_for(source):
-                problems.append(f"{target.name} is {', '.join(values) or 'empty'}, not the primary's value")
-        return problems
-
-    def _require_region(self, region: str) -> None:
-        if region not in self.settings.regions:
-            raise UsageError(
-                f"{region!r} is not a region of this service", hint=f"regions: {', '.join(self.settings.regions)}"
-            )
-
-    def _require_cluster(self, region: str) -> None:
-        found = self._world.regions[region].reader.describe_cluster().cluster_id
-        expected = self.settings.regions[region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}"
-            )
-
 
 def _reported(state: RunState) -> RunReport:
     return RunReport(report(state), exit_code(state))
@@ -395,30 +285,3 @@ def _reported(state: RunState) -> RunReport:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-def _owner() -> str:
-    return f"{_operator()}@{socket.gethostname()} pid {os.getpid()} started {_started(os.getpid())}"
-
-
-def _started(pid: int) -> str:
-    """A process's start time in clock ticks since boot, where the system tells; tells a recycled pid apart."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "unknown"
-
-
-def _is_gone(owner: str) -> bool:
-    who, _, rest = owner.partition(" pid ")
-    pid, _, started = rest.partition(" started ")
-    if who.rpartition("@")[2] != socket.gethostname() or not pid.isdecimal() or started == "unknown":
-        return False
-    return _started(int(pid)) != started

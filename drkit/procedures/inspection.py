@@ -1,0 +1,147 @@
+"""What can be seen and set of a service outside a run: status, positions, the standby's fence, the mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from drkit.config.mirror_templates import flow_of
+from drkit.config.models import Settings
+from drkit.domain.health import Role
+from drkit.domain.mode import FailoverMode
+from drkit.domain.status import LastRun, status_text, status_to_json
+from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
+from drkit.ports import Clock, KafkaReader, Progress
+from drkit.procedures.readings import Readings
+from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.mirror_install import apply_mirror, inspect_mirror
+from drkit.steps.world import World
+from drkit.verification.status_check import ReplayCheck, StatusCheck
+
+
+class Inspection:
+    """Reads a service, and sets what a failover stands on."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world = world
+        self._clock = clock
+        self._record = LineageRecord(world.store)
+        self._readings = Readings(world)
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+        return self._world.settings
+
+    @property
+    def primary(self) -> str:
+        """The region that is primary now, by the lineage."""
+        return self._record.read().primary(self.settings.primary)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no change of direction was ever recorded."""
+        return not self._record.read().epochs
+
+    def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
+        """Positions now, without writing them; from checkpoints when the source does not answer."""
+        if {source, target} != set(self.settings.regions):
+            raise UsageError(
+                f"--from {source} --to {target} are not the two regions",
+                hint=f"regions: {', '.join(self.settings.regions)}",
+            )
+        mode = FailoverMode.PLANNED
+        try:
+            self._world.regions[source].reader.describe_cluster()
+        except UnreachableError:
+            mode = FailoverMode.DISASTER
+        return [position.row for position in self._readings.translate(source, target, mode, groups)]
+
+    def status(self, last_run: LastRun | None) -> dict[str, Any]:
+        """``drkit.status/1``, with ``text`` for people."""
+        primary = self.primary
+        standby = self.settings.other(primary)
+        mirrored = self._world.regions[standby].mirror is not None
+        check = StatusCheck(
+            project=self.settings.project,
+            environment=self.settings.environment,
+            primary=primary,
+            standby=standby,
+            checks=[
+                self._readings.health_check(region, role, quick=True)
+                for region, role in ((primary, Role.PRIMARY), (standby, Role.STANDBY))
+            ],
+            lag=self._readings.lag_check(primary, standby) if mirrored else None,
+            replay=self._replay_check(primary, standby) if mirrored else None,
+            redirects=self._world.redirects,
+            clock=self._clock,
+        )
+        found = check.run(last_run)
+        return {**status_to_json(found), "text": status_text(found)}
+
+    def fence_status(self, region: str) -> dict[str, Any]:
+        """``drkit.fence-status/1``."""
+        self._require_region(region)
+        fenced = self._world.regions[region].fence.is_put()
+        return {"schema": "drkit.fence-status/1", "region": region, "fenced": fenced}
+
+    def fence_put(self, region: str) -> dict[str, Any]:
+        """Fence the standby. Refused for the primary."""
+        self._require_region(region)
+        if region == self.primary:
+            raise RefusedError(
+                f"{region} is the primary: fencing it stops the applications", hint="a failover fences it by itself"
+            )
+        self._require_cluster(region)
+        self._world.regions[region].fence.put_producers()
+        return {"schema": "drkit.fence-status/1", "region": region, "fenced": True}
+
+    def fence_lift(self, region: str) -> dict[str, Any]:
+        """Lift the fence."""
+        self._require_region(region)
+        self._require_cluster(region)
+        self._world.regions[region].fence.lift_producers()
+        return {"schema": "drkit.fence-status/1", "region": region, "fenced": False}
+
+    def mm2_apply(self, source: str | None, *, resume: bool, progress: Progress) -> dict[str, Any]:
+        """Make the mirror as rendered."""
+        primary = self.primary
+        flow = flow_of(self.settings, source or primary)
+        return apply_mirror(self._world, flow, primary=primary, resume=resume, progress=progress).document()
+
+    def mm2_status(self, source: str | None) -> dict[str, Any]:
+        """The mirror as it is."""
+        return inspect_mirror(self._world, flow_of(self.settings, source or self.primary)).document()
+
+    def _replay_check(self, primary: str, standby: str) -> ReplayCheck:
+        reader: KafkaReader = self._world.regions[primary].reader
+        return ReplayCheck(
+            reader, self._world.groups, self._world.topics, lambda: self._readings.checkpointed(primary, standby)
+        )
+
+    def redirect_problems(self, source: str) -> list[str]:
+        """Redirect targets that do not point at the primary."""
+        problems = []
+        for target in self._world.redirects:
+            try:
+                values = target.observe().values
+            except DrkitError as error:
+                problems.append(f"{target.name}: {error.message}")
+                continue
+            if values != target.values_for(source):
+                problems.append(f"{target.name} is {', '.join(values) or 'empty'}, not the primary's value")
+        return problems
+
+    def _require_region(self, region: str) -> None:
+        if region not in self.settings.regions:
+            raise UsageError(
+                f"{region!r} is not a region of this service", hint=f"regions: {', '.join(self.settings.regions)}"
+            )
+
+    def _require_cluster(self, region: str) -> None:
+        found = self._world.regions[region].reader.describe_cluster().cluster_id
+        expected = self.settings.regions[region].cluster.cluster_id
+        if found != expected:
+            raise RefusedError(
+                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}"
+            )
