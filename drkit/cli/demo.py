@@ -17,6 +17,7 @@ from drkit.errors import ExitCode, StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from drkit.procedures.service import Service
     from drkit.sandbox import Sandbox
     from drkit.sandbox.workload.control import Workload
 
@@ -96,6 +97,8 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
         source = service.settings.primary
         target = service.settings.other(source)
         if disaster:
+            with _said("MirrorMaker 2 emits checkpoints of the groups"):
+                _await_checkpoints(service, workload)
             with _said(f"kill -9 of the broker in {source}"):
                 box.fault(Fault.KILL, source, "broker")
         accepted = Request("failover", target, accept_loss="unknown", accept_replay="unknown")
@@ -111,6 +114,14 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
         lost = workload.lost()
     promises = _disaster_promises(run, ledger, workload) if disaster else _planned_promises(run, ledger)
     return {"schema": "drkit.demo/1", "run": run, "ledger": ledger, "promises": promises, "records_lost": len(lost)}
+
+
+def _await_checkpoints(service: Service, workload: Workload) -> None:
+    deadline = time.monotonic() + 90
+    while missing := workload.groups() - service.checkpointed_groups():
+        if time.monotonic() > deadline:
+            raise StoppedError(f"{len(missing)} groups have no checkpoint yet, first {min(missing)}")
+        time.sleep(1)
 
 
 def _planned_promises(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict[str, bool]:

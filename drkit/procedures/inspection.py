@@ -43,6 +43,11 @@ class Inspection:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
 
+    def checkpointed_groups(self) -> frozenset[str]:
+        """Groups whose position outlives the source: MM2 has emitted a checkpoint."""
+        primary = self.primary
+        return frozenset(self._readings.checkpointed(primary, self.settings.other(primary)))
+
     def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         """Positions now, without writing them; from checkpoints when the source does not answer."""
         if {source, target} != set(self.settings.regions):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drkit.config.mirror_templates import flow_of
 from drkit.domain.health import Expectation, RegionHealth, Role
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.lag import MirrorLag
+from drkit.domain.lag import MirrorLag, NotKnown
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
@@ -124,10 +124,13 @@ class Readings:
         """
         rows = self.translate(source, target, mode)
         notes: tuple[str, ...] = ()
+        replay = replay_amount(rows)
         if mode is FailoverMode.DISASTER:
             note = (
                 "groups continue from MM2's checkpoints and the newest snapshot: what they consumed after those "
                 "is read again, and cannot be counted while the source is gone"
             )
             notes = (note,)
-        return PositionsForecast(totals(rows), replay_amount(rows), notes)
+            if not rows:
+                replay = NotKnown("no checkpoint and no snapshot says where any group was")
+        return PositionsForecast(totals(rows), replay, notes)

@@ -94,6 +94,10 @@ class Workload:
         ledgers = sorted(self._directory.glob("producer-*.ledger"))
         return [one for path in ledgers for one in read_acknowledged(path, topics)]
 
+    def groups(self) -> frozenset[str]:
+        """The groups' names."""
+        return frozenset(group.name for group in self._settings().groups)
+
     def lost(self) -> list[Acknowledged]:
         """Every acknowledged record that one of its groups never processed."""
         findings = self._findings(self.acknowledged())
