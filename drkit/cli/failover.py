@@ -14,7 +14,7 @@ from drkit.cli.options import output_option
 from drkit.errors import DrkitError, ExitCode, UsageError
 
 
-class _Records(click.ParamType):
+class _Records(click.ParamType[int | str]):
     """A number of records, or ``unknown``."""
 
     name = "N|unknown"

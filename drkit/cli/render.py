@@ -78,14 +78,14 @@ def positions_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _plan_text(plan: Mapping[str, Any]) -> str:
     forecast = plan["forecast"]
+    offsets = forecast["offsets"]
     lines = [
         f"{plan['procedure']} from {plan['from']} to {plan['to']}, {plan['mode']}: {plan['reason']}",
         *(f"  {region}: {_health(found)}" for region, found in plan["health"].items()),
         f"  records that would be lost        {_amount(forecast['records_lost'])}",
         f"  records that groups read again    {_amount(forecast['records_read_again'])}",
         f"  records not mirrored yet          {_amount(forecast['records_to_mirror'])}",
-        f"  positions                         {forecast['offsets']['exact']} of {forecast['offsets']['partitions']}"
-        f" exact now, {forecast['offsets']['groups']} groups",
+        f"  positions                         {offsets['exact']} of {offsets['partitions']} exact now",
         *(f"  note: {printable(warning)}" for warning in plan["warnings"]),
         *(f"  {number:2}. {step['name']:<18} {step['does']}" for number, step in enumerate(plan["steps"], 1)),
         *(f"  refused: {printable(reason)}" for reason in plan["refusals"]),

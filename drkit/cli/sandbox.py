@@ -41,6 +41,12 @@ def sandbox() -> None:
 
 def after_up(config_path: Path) -> None:
     """Make the sandbox the service that drkit protects: the mirror's connectors, and the standby's write fence."""
+    from drkit import bootstrap
+
+    with bootstrap.open_service(str(config_path)) as service:
+        if service.is_new:
+            service.mm2_apply(None, resume=False, progress=lambda _: None)
+            service.fence_put(service.settings.other(service.settings.primary))
 
 
 @sandbox.command()

@@ -25,7 +25,8 @@ from drkit.engine import journal as journals
 from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import Journal, LocalCopy
 from drkit.engine.lease import Lease
-from drkit.engine.runner import RunListener, Runner
+from drkit.engine.listener import RunListener
+from drkit.engine.runner import Purpose, Runner
 from drkit.engine.step import Procedure
 from drkit.errors import DrkitError, ExitCode, RefusedError, UnreachableError, UsageError
 from drkit.ports import Clock, KafkaReader, Progress
@@ -96,6 +97,11 @@ class Service:
     def primary(self) -> str:
         """The region that is primary now, by the lineage."""
         return self._record.read().primary(self.settings.primary)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no change of direction was ever recorded."""
+        return not self._record.read().epochs
 
     def plan(self, request: Request) -> Plan:
         """Plan a move. Raises ``RefusedError`` while a run is unfinished."""
@@ -236,7 +242,7 @@ class Service:
         """The mirror as it is."""
         return inspect_mirror(self._world, flow_of(self.settings, source or self.primary)).document()
 
-    def _continue(self, run: UnfinishedRun, listener: RunListener, verb: str) -> RunReport:
+    def _continue(self, run: UnfinishedRun, listener: RunListener, verb: Purpose) -> RunReport:
         plan = run.state.plan
         lease = self._lease()
         previous = lease.acquire(run.run_id)

@@ -82,7 +82,7 @@ def report_text(document: Mapping[str, Any]) -> str:
         f"  records lost       {records}",
         f"  write outage       {_seconds(document['write_outage_seconds'])}",
         f"  recovery time      {_seconds(document['rto_seconds'])}",
-        f"  positions          {offsets['exact']} of {offsets['partitions']} exact in {offsets['groups']} groups; {others}",
+        f"  positions          {offsets['exact']} of {offsets['partitions']} exact, {offsets['groups']} groups; {others}",
         f"  read again         {replay} by translation",
     ]
     for step in document["steps"]:

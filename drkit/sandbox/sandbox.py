@@ -103,6 +103,7 @@ class Sandbox:
         if self._request.kafka_version is not None:
             check_version(self._request.kafka_version)
         new_identity(self._request)
+        self._directory.check_path()
         with self._directory.exclusive(progress):
             identity = self._settle_identity()
             launcher = Launcher(self._directory, identity, self._processes, progress)
@@ -123,10 +124,11 @@ class Sandbox:
             return
         self._directory.refuse_foreign()
         with self._directory.exclusive(progress):
+            ended = self._processes.find()
+            self._processes.kill()
             identity = self._directory.identity()
             if identity:
-                self._kill(list(process_endpoints(identity.layout)), identity.layout)
-            self._processes.kill()
+                self._await_free_ports(ended, identity.layout)
             if not keep:
                 self._directory.clear()
 
@@ -146,7 +148,9 @@ class Sandbox:
             identity = self._identity()
             match action:
                 case Fault.KILL:
-                    self._kill(names, identity.layout)
+                    ended = self._processes.find()
+                    self._processes.kill(names)
+                    self._await_free_ports(ended.keys() & set(names), identity.layout)
                 case Fault.START:
                     self._start(identity, names, progress)
                 case Fault.FREEZE | Fault.THAW:
@@ -225,9 +229,11 @@ class Sandbox:
             services={name: processes[name] for name in (AWS, DNS)},
         )
 
-    def _kill(self, names: Collection[str], layout: Layout) -> None:
-        self._processes.kill(names)
-        _eventually(lambda: not taken_ports(layout, names), f"{' and '.join(names)} killed, and a port still in use")
+    def _await_free_ports(self, names: Collection[str], layout: Layout) -> None:
+        listeners = [name for name in names if name in process_endpoints(layout)]
+        _eventually(
+            lambda: not taken_ports(layout, listeners), f"{' and '.join(listeners)} killed, and a port still in use"
+        )
 
     def _start(self, identity: Identity, names: Collection[str], progress: Progress) -> None:
         for region in REGIONS:

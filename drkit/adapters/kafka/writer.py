@@ -103,20 +103,33 @@ class ConfluentWriter:
         """Produce one record with acks=all to partition 0."""
         from confluent_kafka import KafkaException
 
+        error, offset = self._produce(topic, value)
+        if error is None:
+            return ProbeOutcome.ACCEPTED, offset
+        # librdkafka remembers a refusal and goes on refusing by itself: the next probe must ask the broker again.
+        self._producer = None
+        if is_one_of(error, AUTHORIZATION):
+            return ProbeOutcome.REFUSED, -1
+        raise translated(KafkaException(error), f"write to {topic}", self._connection.region)
+
+    def _produce(self, topic: str, value: bytes) -> tuple[Any, int]:
+        from confluent_kafka import KafkaException
+
         answers: list[tuple[Any, Any]] = []
         producer = self._probe_producer()
-        producer.produce(topic, value, partition=0, on_delivery=lambda error, message: answers.append((error, message)))
+        try:
+            producer.produce(
+                topic, value, partition=0, on_delivery=lambda error, message: answers.append((error, message))
+            )
+        except KafkaException as error:
+            return error.args[0], -1
         deadline = time.monotonic() + self._timeout + 1.0
         while not answers and time.monotonic() < deadline:
             producer.poll(0.01)
         if not answers:
             raise translated(None, f"write to {topic}", self._connection.region)
         error, message = answers[0]
-        if error is None:
-            return ProbeOutcome.ACCEPTED, message.offset()
-        if is_one_of(error, AUTHORIZATION):
-            return ProbeOutcome.REFUSED, -1
-        raise translated(KafkaException(error), f"write to {topic}", self._connection.region)
+        return error, -1 if error is not None else message.offset()
 
     def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
         """Commit one offset as a member-less consumer."""
