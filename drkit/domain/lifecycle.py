@@ -118,17 +118,22 @@ TRANSITIONS: Final[list[dict[str, Any]]] = [
 ]
 
 
+@dataclass(slots=True)
 class _Run:
-    """The model that the machine drives: its phase, and the facts under the names that the guards use."""
+    """What the machine moves: a phase, and the facts under the names that the guards use."""
 
     state: Phase
+    is_past_no_return: bool
+    is_changed: bool
+    is_undo_begun: bool
+    is_complete: bool
+    has_missed: bool
 
-    def __init__(self, facts: Facts) -> None:
-        vars(self).update(asdict(facts))
 
-    def trigger(self, name: str) -> bool:
-        """Overridden by the machine (``model_override``), which then refuses names that it does not know."""
-        raise NotImplementedError
+@cache
+def _machine() -> Machine:
+    # Without a model: nothing is bound to anything, so that no method can stand in for a trigger of its name.
+    return Machine(model=None, states=Phase, transitions=TRANSITIONS, initial=Phase.RUNNING, auto_transitions=False)
 
 
 @cache
@@ -137,17 +142,9 @@ def next_phase(phase: Phase, trigger: Trigger, facts: Facts) -> Phase:
 
     Raises ``LifecycleError`` where the table has no such transition or a guard forbids it.
     """
-    run = _Run(facts)
-    Machine(
-        model=run,
-        states=Phase,
-        transitions=TRANSITIONS,
-        initial=phase,
-        auto_transitions=False,
-        model_override=True,
-    )
+    run = _Run(phase, **asdict(facts))
     try:
-        moved = run.trigger(trigger.value)
+        moved = _machine().events[trigger.value].trigger(run)
     except MachineError as error:
         raise LifecycleError(f"a run that is {phase.value} cannot {_verb(trigger)}") from error
     if not moved:

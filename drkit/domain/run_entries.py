@@ -21,7 +21,10 @@ from drkit.domain.run_events import Event
 from drkit.errors import RefusedError
 
 FORMAT: Final = 1
-"""The newest journal format that this drkit reads, and the one that it writes."""
+"""The newest journal format that this drkit reads, and the one that it writes.
+
+A new kind of event, or a new field of one, is a new format: an older drkit then says which version is needed.
+"""
 
 GENESIS: Final = "0" * 64
 """What the first entry has in place of the digest of the one before."""
@@ -97,8 +100,9 @@ def parse(body: bytes, *, what: str = "journal entry") -> SealedEntry:
         entry = _adapter().validate_json(json.dumps(document))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise JournalError(f"{what} is not an entry that this drkit can read: {place}: {first['msg']}") from error
+        # The kind of error alone: its text may repeat what stands there.
+        place = ".".join(str(part) for part in first["loc"])[:100]
+        raise JournalError(f"{what} is not an entry that this drkit can read: {place!a}: {first['type']}") from error
     return SealedEntry(entry, digest, body)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from drkit.domain import run_entries as en
 from drkit.domain import run_events as ev
-from drkit.domain.lifecycle import Facts, Phase, Trigger, next_phase
+from drkit.domain.lifecycle import Facts, LifecycleError, Phase, Trigger, next_phase
 
 
 class StepOutcome(StrEnum):
@@ -22,20 +22,24 @@ class StepOutcome(StrEnum):
     """The intent is on record, the outcome is not: its effect may have happened."""
     SUCCEEDED = "succeeded"
     MISSED = "missed"
+    """A verification that found a difference; the run went on."""
     FAILED = "failed"
     UNKNOWN = "unknown"
+    UNDOING = "undoing"
+    """The intent to undo is on record, the outcome is not: the effect may be there in part."""
     UNDONE = "undone"
 
 
-_TOUCHED: Final = frozenset(
-    {StepOutcome.STARTED, StepOutcome.SUCCEEDED, StepOutcome.MISSED, StepOutcome.FAILED, StepOutcome.UNKNOWN}
-)
 _DONE: Final = frozenset({StepOutcome.SUCCEEDED, StepOutcome.MISSED})
 
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """One step of a run. ``begun``: the intent of its effect was journaled at least once since it was last undone."""
+    """One step of a run.
+
+    ``begun``: the intent of its effect was journaled at least once since it was last undone. ``first_started_at``:
+    when it was journaled for the first time in the run, by the clock of the machine that did it.
+    """
 
     name: str
     is_effect: bool
@@ -45,6 +49,8 @@ class StepState:
     reason: str = ""
     hint: str = ""
     begun: bool = False
+    first_started_at: datetime | None = None
+    times_started: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -53,13 +59,13 @@ class StepState:
 
     @property
     def may_have_changed_something(self) -> bool:
-        """Whether there may be an effect to undo."""
-        return self.is_effect and self.begun and self.outcome in _TOUCHED
+        """Whether there may be an effect of this run to undo."""
+        return self.begun
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run as its journal tells it."""
+    """A run as its journal tells it. ``owner``: who began it or took it over last; ``written_by``: its drkit."""
 
     run_id: str
     plan: ev.RunPlanned
@@ -69,6 +75,8 @@ class RunState:
     steps: Mapping[str, StepState]
     next_seq: int
     digest: str
+    owner: str
+    written_by: str
     undone: int = 0
 
     @property
@@ -80,6 +88,11 @@ class RunState:
     def is_changed(self) -> bool:
         """Whether something may have been changed and not been undone."""
         return any(step.may_have_changed_something for step in self.steps.values())
+
+    @property
+    def is_being_undone(self) -> bool:
+        """Whether only an abort can go on with it."""
+        return self.phase in (Phase.UNDOING, Phase.UNDO_STOPPED)
 
     @property
     def evidence(self) -> dict[str, Mapping[str, Any]]:
@@ -123,78 +136,153 @@ _TRIGGERS: Final[dict[type[Any], Trigger]] = {
 def fold(entries: Iterable[en.SealedEntry]) -> RunState:
     """The state after all entries.
 
-    Raises ``JournalError`` for a gap, a broken chain, another run's entry or a journal that does not begin with a plan,
-    and ``LifecycleError`` for an event that cannot happen where it stands.
+    Raises ``JournalError`` for a journal that drkit cannot have written: no plan at its start, a gap, a broken chain,
+    another run's entry, an event that cannot happen where it stands.
     """
     rest = iter(entries)
     first = next(rest, None)
     if first is None:
         raise en.JournalError("the journal is empty", hint="drkit runs list shows the runs that there are")
-    return reduce(advance, rest, _begin(first))
+    try:
+        return reduce(advance, rest, begin(first))
+    except LifecycleError as error:
+        raise en.JournalError(
+            f"the journal of {first.entry.run_id} cannot have been written by drkit: {error.message}",
+            hint="compare it with the local copy of the journal",
+        ) from error
 
 
-def _begin(first: en.SealedEntry) -> RunState:
-    entry = first.entry
-    if entry.seq != 0 or entry.previous != en.GENESIS or not isinstance(entry.event, ev.RunPlanned):
+def begin(first: en.SealedEntry) -> RunState:
+    """The state after the first entry. Raises ``JournalError`` if it is no sound plan."""
+    entry, plan = first.entry, first.entry.event
+    if entry.seq != 0 or entry.previous != en.GENESIS or not isinstance(plan, ev.RunPlanned):
         raise en.JournalError(f"the journal of {entry.run_id} does not begin with its plan")
+    steps = {step.name: StepState(step.name, step.is_effect) for step in plan.steps}
+    if len(steps) != len(plan.steps) or plan.no_return_after not in steps:
+        raise en.JournalError(
+            f"the plan of {entry.run_id} has a step twice, or its point of no return is none of its steps"
+        )
     return RunState(
         run_id=entry.run_id,
-        plan=entry.event,
+        plan=plan,
         phase=Phase.RUNNING,
         started_at=entry.at,
         last_at=entry.at,
-        steps={step.name: StepState(step.name, step.is_effect) for step in entry.event.steps},
+        steps=steps,
         next_seq=1,
         digest=first.digest,
+        owner=plan.operator,
+        written_by=entry.written_by,
     )
 
 
 def advance(state: RunState, sealed: en.SealedEntry) -> RunState:
-    """The state after one more entry."""
+    """The state after one more entry.
+
+    Raises ``JournalError`` for one that does not continue the chain, ``LifecycleError`` for one that cannot happen now.
+    """
     entry = sealed.entry
     if entry.run_id != state.run_id or entry.seq != state.next_seq or entry.previous != state.digest:
         raise en.JournalError(
-            f"entry {entry.seq} of {state.run_id} does not continue entry {state.next_seq - 1}",
+            f"entry {entry.seq} of {entry.run_id} does not continue entry {state.next_seq - 1} of {state.run_id}",
             hint="an entry is missing, or was written by somebody else: compare with the local copy of the journal",
         )
     event = entry.event
+    if isinstance(event, ev.RunPlanned):
+        raise LifecycleError(f"run {state.run_id} is planned already")
+    _require_order(state, event)
     trigger = _FINISH[event.outcome] if isinstance(event, ev.RunFinished) else _TRIGGERS[type(event)]
-    phase = next_phase(state.phase, trigger, state.facts)
     return replace(
         state,
-        phase=phase,
-        steps=_steps(state, event),
+        phase=next_phase(state.phase, trigger, state.facts),
+        steps=_steps(state, entry),
         last_at=entry.at,
         next_seq=state.next_seq + 1,
         digest=sealed.digest,
+        owner=event.by if isinstance(event, ev.RunTakenOver) else state.owner,
         undone=state.undone + isinstance(event, ev.CompensationDone),
     )
 
 
-def _steps(state: RunState, event: ev.Event) -> Mapping[str, StepState]:
+def _require_order(state: RunState, event: ev.Event) -> None:
+    """Steps are done one after the other and undone in reverse; an effect has its intent before its evidence."""
     name = getattr(event, "step", None)
-    if not isinstance(name, str):
-        return state.steps
+    if name is None:
+        return
     if name not in state.steps:
-        raise en.JournalError(f"the journal of {state.run_id} has a step {name} that its plan does not")
-    return {**state.steps, name: _step(state.steps[name], event)}
-
-
-def _step(step: StepState, event: ev.Event) -> StepState:  # noqa: PLR0911 - one return per kind of event
+        raise LifecycleError(f"{event.kind}: the plan has no step {name}")
+    step, order = state.steps[name], list(state.steps.values())
+    place = order.index(step)
     match event:
         case ev.StepStarted():
-            return replace(step, outcome=StepOutcome.STARTED, begun=True)
-        case ev.StepSucceeded(evidence=evidence, seconds=seconds):
-            return replace(step, outcome=StepOutcome.SUCCEEDED, evidence=evidence, seconds=seconds, reason="", hint="")
-        case ev.StepMissed(evidence=evidence, seconds=seconds, reason=reason, hint=hint):
+            holds = step.is_effect and all(earlier.is_done for earlier in order[:place])
+        case ev.StepSucceeded(satisfied=satisfied):
+            was_intended = satisfied or not step.is_effect or step.outcome is StepOutcome.STARTED
+            holds = was_intended and all(earlier.is_done for earlier in order[:place])
+        case ev.StepMissed():
+            holds = state.is_past_no_return and all(earlier.is_done for earlier in order[:place])
+        case ev.CompensationStarted():
+            holds = step.begun and not any(later.begun for later in order[place + 1 :])
+        case ev.CompensationDone() | ev.CompensationFailed() | ev.AbortWithdrawn():
+            holds = step.outcome is StepOutcome.UNDOING
+        case _:
+            holds = True
+    if not holds:
+        raise LifecycleError(f"{event.kind}: {name} is {step.outcome.value} and out of its turn")
+
+
+def _steps(state: RunState, entry: en.Entry) -> Mapping[str, StepState]:
+    name = getattr(entry.event, "step", None)
+    return state.steps if name is None else {**state.steps, name: _step(state.steps[name], entry)}
+
+
+def _step(step: StepState, entry: en.Entry) -> StepState:  # noqa: PLR0911 - one return per kind of event
+    match entry.event:
+        case ev.StepStarted():
             return replace(
-                step, outcome=StepOutcome.MISSED, evidence=evidence, seconds=seconds, reason=reason, hint=hint
+                step,
+                outcome=StepOutcome.STARTED,
+                reason="",
+                hint="",
+                begun=True,
+                first_started_at=step.first_started_at or entry.at,
+                times_started=step.times_started + 1,
             )
+        case ev.StepSucceeded(evidence=evidence, seconds=seconds):
+            return _ended(step, StepOutcome.SUCCEEDED, seconds, evidence=evidence)
+        case ev.StepMissed(evidence=evidence, seconds=seconds, reason=reason, hint=hint):
+            return _ended(step, StepOutcome.MISSED, seconds, reason, hint, evidence=evidence)
         case ev.StepFailed(seconds=seconds, reason=reason, hint=hint):
-            return replace(step, outcome=StepOutcome.FAILED, seconds=seconds, reason=reason, hint=hint)
+            return _ended(step, StepOutcome.FAILED, seconds, reason, hint)
         case ev.StepUnknown(seconds=seconds, reason=reason, hint=hint):
-            return replace(step, outcome=StepOutcome.UNKNOWN, seconds=seconds, reason=reason, hint=hint)
+            return _ended(step, StepOutcome.UNKNOWN, seconds, reason, hint)
+        case ev.CompensationStarted():
+            return replace(step, outcome=StepOutcome.UNDOING, reason="", hint="")
         case ev.CompensationDone(evidence=evidence, seconds=seconds):
-            return replace(step, outcome=StepOutcome.UNDONE, evidence=evidence, seconds=seconds, begun=False)
+            return replace(_ended(step, StepOutcome.UNDONE, seconds, evidence=evidence), begun=False)
+        case ev.CompensationFailed(seconds=seconds, reason=reason, hint=hint):
+            return _ended(step, StepOutcome.UNDOING, seconds, reason, hint)
+        case ev.AbortWithdrawn(reason=reason, hint=hint):
+            # Undone in part or not at all: a resumed run looks at the world again.
+            return _ended(step, StepOutcome.STARTED, step.seconds, reason, hint)
         case _:
             return step
+
+
+def _ended(
+    step: StepState,
+    outcome: StepOutcome,
+    seconds: float,
+    reason: str = "",
+    hint: str = "",
+    *,
+    evidence: Mapping[str, Any] | None = None,
+) -> StepState:
+    return replace(
+        step,
+        outcome=outcome,
+        seconds=seconds,
+        reason=reason,
+        hint=hint,
+        evidence=step.evidence if evidence is None else evidence,
+    )

@@ -1,4 +1,8 @@
-"""Named points on both sides of every effect, where a test kills the process. Off unless ``DRKIT_FAILPOINT`` is set."""
+"""Named points on both sides of every effect, where a test kills the process.
+
+Off unless the environment says ``DRKIT_FAILPOINT=<where>:<point>[:<n>]``; at the n-th time (the first, where none is
+given) that the point is reached, the process kills itself with SIGKILL, as a power cut would.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,25 @@ _VARIABLE: Final = "DRKIT_FAILPOINT"
 _hits: Counter[str] = Counter()
 
 AROUND_EFFECT: Final = ("before-intent", "after-intent", "after-apply", "after-evidence")
-AROUND_UNDO: Final = ("before-undo", "after-undo")
+AROUND_UNDO: Final = ("before-undo-intent", "after-undo-intent", "after-undo", "after-undo-evidence")
+RUN: Final = "run"
+AROUND_RUN: Final = ("after-plan", "after-take-over", "before-finish", "after-finish", "after-abort-started")
+"""Around what the runner itself journals: no step is called ``run``."""
 
 
-def hit(step: str, point: str) -> None:
-    """Die here if the environment says so: ``DRKIT_FAILPOINT=<step>:<point>[:<n-th hit>]``."""
+def hit(where: str, point: str) -> None:
+    """Die here if the environment says so. ``where`` is a step's name, or ``RUN``."""
     wanted = os.environ.get(_VARIABLE)
     if not wanted:
         return
-    name = f"{step}:{point}"
+    name = f"{where}:{point}"
     _hits[name] += 1
-    if wanted in (name, f"{name}:{_hits[name]}"):
+    if wanted == f"{name}:{_hits[name]}" or (wanted == name and _hits[name] == 1):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def names(procedure: Procedure) -> tuple[str, ...]:
-    """Every failpoint of a procedure."""
+    """Every failpoint of a procedure, in no particular order of time."""
     effects = [step.name for step in procedure.steps if step.is_effect]
-    return tuple(f"{name}:{point}" for name in effects for point in (*AROUND_EFFECT, *AROUND_UNDO))
+    around_steps = [f"{name}:{point}" for name in effects for point in (*AROUND_EFFECT, *AROUND_UNDO)]
+    return (*around_steps, *(f"{RUN}:{point}" for point in AROUND_RUN))

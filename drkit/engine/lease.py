@@ -1,72 +1,65 @@
 """The lease: one process at a time works on a service.
 
-Expiry is decided by observed silence: a holder renews the object, and whoever wants it watches the object's ETag for
-``lease_seconds`` of its own monotonic clock. Clocks are never compared. Neither Kafka nor Route 53 checks the lease, so
-effects also compare-and-set at the resource.
+Expiry is decided by observed silence: a holder writes the object again and again, and whoever wants it watches the
+object's ETag for as long as the holder said (``seconds``), on its own monotonic clock. Clocks are never compared::
+
+    holder      write asked for ........ write lands        believes itself holder until asked + seconds
+    watcher                                      first seen        takes it not before first seen + seconds
+
+A holder counts from *before* it asked, a watcher from *after* the write landed, so that there is never a moment with
+two. Neither Kafka nor Route 53 checks the lease, so effects also compare-and-set at the resource.
 """
 
 from __future__ import annotations
 
-import json
+import secrets
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
-from drkit.errors import DrkitError, LeaseHeldError, LeaseLostError, RefusedError
-from drkit.ports import Clock, ObjectStore, PreconditionFailed
+from drkit.engine import journal
+from drkit.engine.holder import Holder, dump_holder, parse_holder
+from drkit.engine.journal import StateDarkError
+from drkit.errors import DrkitError, LeaseHeldError, LeaseLostError, RefusedError, UnreachableError
+from drkit.ports import Clock, ObjectStore, PreconditionFailed, Progress, StoredObject
 
 _KEY: Final = "lease.json"
-_SCHEMA: Final = "drkit.lease/1"
 _WATCH_SECONDS: Final = 0.5
+_TAKE_ATTEMPTS: Final = 3
+_RENEW_ATTEMPTS: Final = 2
 
 IsGone = Callable[[str], bool]
 """Whether the process behind an owner is known to be dead (same machine, no such process); False if unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who has, or last had, the lease."""
-
-    owner: str
-    run_id: str
-    generation: int
-    renewals: int
-    is_held: bool
-    since: str
-
-
-def _parse(body: bytes) -> Holder:
-    try:
-        document: Mapping[str, Any] = json.loads(body)
-        fields = {name: document[name] for name in ("owner", "run_id", "generation", "renewals", "is_held", "since")}
-        if document["schema"] == _SCHEMA:
-            return Holder(**fields)
-        raise RefusedError(f"the lease has schema {document['schema']!r}; this drkit reads {_SCHEMA!r}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError(
-            f"the lease object cannot be read: {error!r}", hint=f"look at {_KEY} in the bucket"
-        ) from error
-
-
-def _dump(holder: Holder) -> bytes:
-    fields = {name: getattr(holder, name) for name in ("owner", "run_id", "generation", "renewals", "is_held", "since")}
-    return json.dumps({"schema": _SCHEMA, **fields}).encode()
-
-
 class Lease:
-    """This process's claim on the service; renewed by a thread while it is held."""
+    """This process's claim on the service; renewed by a thread while it is held (unless ``background`` is False)."""
 
-    def __init__(self, store: ObjectStore, clock: Clock, *, owner: str, seconds: float, is_gone: IsGone) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        clock: Clock,
+        *,
+        owner: str,
+        seconds: float,
+        is_gone: IsGone,
+        progress: Progress = lambda _: None,
+        background: bool = True,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._owner = owner
         self._seconds = seconds
         self._is_gone = is_gone
+        self._progress = progress
+        self._background = background
         self._lock = threading.Lock()
         self._holder: Holder | None = None
         self._etag = ""
         self._renewed_at = 0.0
+        self._renewed_at_wall = clock.now()
         self._lost: LeaseLostError | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,39 +67,49 @@ class Lease:
     def acquire(self, run_id: str) -> str:
         """Take the lease for a run; the owner before (empty if it was free).
 
-        Another run's holder is refused at once, unless its process is known to be dead. The same run is taken over
-        after the holder has been silent for ``seconds``. Raises ``LeaseHeldError``.
+        A holder that works on another run is refused at once. The same run, and one that is over, is taken over after
+        the holder has been silent long enough, or at once if its process is known to be dead. Raises
+        ``LeaseHeldError``.
         """
         stored = self._store.get(_KEY)
-        if stored is None:
-            return self._take(None, run_id, generation=1, previous="")
-        found = _parse(stored.body)
-        if found.is_held and not self._is_gone(found.owner):
-            if found.run_id != run_id:
-                raise self._refused(found)
-            self._watch(found, stored.etag)
-        return self._take(stored.etag, run_id, found.generation + 1, found.owner if found.is_held else "")
+        found = parse_holder(stored.body) if stored else None
+        if stored and found and found.is_held and not self._is_gone(found.owner):
+            if found.run_id != run_id and not self._is_over(found.run_id):
+                raise _refused(found)
+            stored = self._watch(stored, found)
+            found = parse_holder(stored.body) if stored else None
+        self._take(stored, found.generation + 1 if found else 1, run_id)
+        return found.owner if found and found.is_held else ""
 
     def refuse_if_held(self, run_id: str) -> None:
         """Raise ``LeaseHeldError`` if a process that is not known to be dead works on this run."""
         stored = self._store.get(_KEY)
-        found = _parse(stored.body) if stored else None
+        found = parse_holder(stored.body) if stored else None
         if found is not None and found.is_held and found.run_id == run_id and not self._is_gone(found.owner):
-            raise self._refused(found)
+            raise _refused(found)
+
+    @property
+    def is_believed_held(self) -> bool:
+        """Whether nobody else can hold it, by this process's own clock alone."""
+        return self._holder is not None and self._lost is None and self._silence_seconds() < self._seconds
 
     def ensure_held(self) -> None:
-        """Raise ``LeaseLostError`` unless the lease was renewed recently enough that nobody can have taken it.
+        """Return only while nobody else can have the lease.
 
-        A process that was frozen renews first: if somebody took over meanwhile, that fails.
+        A process that was frozen, or whose clock jumped, renews first. Raises ``LeaseLostError`` if somebody took over,
+        ``StateDarkError`` if that could not be found out.
         """
-        if self._lost is None and self._clock.monotonic() - self._renewed_at > self._seconds / 2:
+        if self._lost is None and self._silence_seconds() > self._seconds / 2:
             self._renew()
         if self._lost is not None:
             raise self._lost
-        if self._clock.monotonic() - self._renewed_at > self._seconds:
-            raise LeaseLostError(
-                f"the lease could not be renewed for {self._seconds:g} s: another process may have it by now",
-                hint="when the state bucket answers again: drkit resume",
+        if self._holder is None:
+            raise LeaseLostError("this process holds no lease", hint="drkit runs list shows the runs that there are")
+        if not self.is_believed_held:
+            raise StateDarkError(
+                f"the lease could not be renewed for {self._seconds:g} s, so another process may have it by now: "
+                "nothing more was done",
+                hint=f"when the state bucket answers again: drkit resume {self._holder.run_id}",
             )
 
     def release(self) -> None:
@@ -115,85 +118,143 @@ class Lease:
         if self._thread is not None:
             self._thread.join(timeout=self._seconds)
         with self._lock:
-            if self._holder is None or self._lost is not None:
+            holder, self._holder = self._holder, None
+            if holder is None or self._lost is not None:
                 return
             try:
-                self._store.replace(_KEY, _dump(_released(self._holder)), self._etag)
+                self._store.replace(_KEY, dump_holder(replace(holder, is_held=False)), self._etag)
             except (DrkitError, PreconditionFailed):
                 return
 
-    def _take(self, etag: str | None, run_id: str, generation: int, previous: str) -> str:
-        holder = Holder(self._owner, run_id, generation, 0, is_held=True, since=self._clock.now().isoformat())
+    def _silence_seconds(self) -> float:
+        # A suspended machine's monotonic clock may stand still meanwhile; its wall clock tells. A wall clock that
+        # somebody sets costs no more than a renewal.
+        wall = abs((self._clock.now() - self._renewed_at_wall).total_seconds())
+        return max(self._clock.monotonic() - self._renewed_at, wall)
+
+    def _is_over(self, run_id: str) -> bool:
+        """Whether the run that a lease names has ended, or was never begun: then there is nothing to resume."""
         try:
-            created = self._store.create(_KEY, _dump(holder)) if etag is None else None
-            self._etag = created if created is not None else self._store.replace(_KEY, _dump(holder), etag or "")
-        except PreconditionFailed:
-            stored = self._store.get(_KEY)
-            if stored is None or _parse(stored.body) != holder:
-                raise self._refused(_parse(stored.body) if stored else holder) from None
-            self._etag = stored.etag
-        self._holder = holder
-        self._renewed_at = self._clock.monotonic()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self._thread.start()
-        return previous
+            return journal.load(self._store, run_id).phase.is_final
+        except UnreachableError:
+            raise
+        except RefusedError:
+            return not list(self._store.list(f"runs/{run_id}/"))
 
-    def _watch(self, found: Holder, etag: str) -> None:
-        """Wait until the holder has been silent long enough. Raises ``LeaseHeldError`` as soon as it is not."""
-        deadline = self._clock.monotonic() + self._seconds
-        while self._clock.monotonic() < deadline:
-            self._clock.sleep(_WATCH_SECONDS)
-            stored = self._store.get(_KEY)
-            if stored is not None and stored.etag != etag:
-                now = _parse(stored.body)
-                if now.is_held:
-                    raise self._refused(now)
-                return
-
-    def _refused(self, holder: Holder) -> LeaseHeldError:
-        return LeaseHeldError(
-            f"{holder.owner} works on this service since {holder.since} (run {holder.run_id})",
-            hint=f"wait for it, or, once it is dead: drkit resume {holder.run_id}",
+    def _take(self, stored: StoredObject | None, generation: int, run_id: str) -> None:
+        holder = Holder(
+            owner=self._owner,
+            run_id=run_id,
+            generation=generation,
+            renewals=0,
+            seconds=self._seconds,
+            is_held=True,
+            since=self._clock.now().isoformat(),
+            nonce=secrets.token_hex(8),
         )
+        asked_at, asked_at_wall = self._clock.monotonic(), self._clock.now()
+        self._etag = self._written(stored, holder)
+        self._holder, self._lost = holder, None
+        self._renewed_at, self._renewed_at_wall = asked_at, asked_at_wall
+        if self._background:
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._keep, args=(self._stop,), name="drkit-lease", daemon=True)
+            self._thread.start()
 
-    def _keep(self) -> None:
-        while not self._stop.wait(self._seconds / 4):
+    def _written(self, stored: StoredObject | None, holder: Holder) -> str:
+        """Write the lease over what was seen; its ETag. An answer that was lost is read back."""
+        body = dump_holder(holder)
+        failure: DrkitError = UnreachableError("the state bucket refuses the lease as changed, and it is not")
+        for _ in range(_TAKE_ATTEMPTS):
+            try:
+                if stored is None:
+                    return self._store.create(_KEY, body)
+                return self._store.replace(_KEY, body, stored.etag)
+            except UnreachableError as error:
+                failure = error
+            except PreconditionFailed:
+                pass
+            now = self._store.get(_KEY)
+            if now is not None and now.body == body:
+                return now.etag
+            if now is not None and (stored is None or now.etag != stored.etag):
+                raise _refused(parse_holder(now.body))
+            stored = now
+        raise failure
+
+    def _watch(self, seen: StoredObject, found: Holder) -> StoredObject | None:
+        """The lease once its holder has been silent long enough or has released it.
+
+        Raises ``LeaseHeldError`` as soon as the holder is heard of.
+        """
+        wanted = max(found.seconds, self._seconds)
+        began = self._clock.monotonic()
+        while (watched := self._clock.monotonic() - began) < wanted:
+            self._progress(f"waiting for {found.owner} to stay silent ({watched:.0f} of {wanted:g} s)")
+            self._clock.sleep(min(_WATCH_SECONDS, wanted - watched))
+            now = self._store.get(_KEY)
+            if now is None:
+                return None
+            if now.etag != seen.etag:
+                heard = parse_holder(now.body)
+                if heard.is_held:
+                    raise _refused(heard)
+                return now
+        return seen
+
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.wait(self._seconds / 4):
             self._renew()
 
     def _renew(self) -> None:
         with self._lock:
-            if self._holder is None or self._lost is not None:
-                return
-            renewed = _renewed(self._holder)
-            try:
-                self._etag = self._store.replace(_KEY, _dump(renewed), self._etag)
-            except PreconditionFailed:
-                if not self._was_accepted(renewed):
-                    self._lost = LeaseLostError(
-                        "another process has taken the lease over; this one has stopped",
-                        hint=f"drkit runs show {self._holder.run_id} shows what it does",
-                    )
+            for _ in range(_RENEW_ATTEMPTS):
+                if self._holder is None or self._lost is not None or self._try_renewal(self._holder):
                     return
-            except DrkitError:
-                # Not renewed this time; ``ensure_held`` decides by the time of the last success.
-                return
-            self._holder = renewed
-            self._renewed_at = self._clock.monotonic()
 
-    def _was_accepted(self, renewed: Holder) -> bool:
+    def _try_renewal(self, holder: Holder) -> bool:
+        """Write the lease once; whether there is nothing more to try now."""
+        asked_at, asked_at_wall = self._clock.monotonic(), self._clock.now()
+        # Every attempt has a number of its own: finding an earlier one there says nothing about now.
+        wanted = replace(holder, renewals=holder.renewals + 1)
+        self._holder = wanted
+        try:
+            self._etag = self._store.replace(_KEY, dump_holder(wanted), self._etag)
+        except (PreconditionFailed, UnreachableError):
+            if not self._is_own_attempt(wanted):
+                return False
+        except DrkitError:
+            # Not renewed: ``ensure_held`` decides by the time of the last success.
+            return True
+        if self._lost is None:
+            self._renewed_at, self._renewed_at_wall = asked_at, asked_at_wall
+        return True
+
+    def _is_own_attempt(self, wanted: Holder) -> bool:
+        """Read an ambiguous write back; whether it is there. Somebody else's, or nothing, is the end of this lease."""
         try:
             stored = self._store.get(_KEY)
+            found = parse_holder(stored.body) if stored else None
         except DrkitError:
             return False
-        if stored is None or _parse(stored.body) != renewed:
-            return False
-        self._etag = stored.etag
+        if stored is not None and found is not None and found.nonce == wanted.nonce:
+            self._etag = stored.etag
+            return found == wanted
+        by = f"{found.owner} has taken it over" if found else "it was deleted"
+        self._lost = LeaseLostError(
+            f"the lease is lost: {by}; this process has stopped",
+            hint=f"drkit runs show {wanted.run_id} shows what became of the run",
+        )
         return True
 
 
-def _renewed(holder: Holder) -> Holder:
-    return Holder(holder.owner, holder.run_id, holder.generation, holder.renewals + 1, holder.is_held, holder.since)
+def _refused(holder: Holder) -> LeaseHeldError:
+    return LeaseHeldError(
+        f"{holder.owner} works on this service since {_shown(holder.since)} (run {holder.run_id})",
+        hint=f"wait for it; if that process is dead, drkit resume {holder.run_id} (or drkit abort) takes over after "
+        f"{holder.seconds:g} s of silence",
+    )
 
 
-def _released(holder: Holder) -> Holder:
-    return Holder(holder.owner, holder.run_id, holder.generation, holder.renewals, is_held=False, since=holder.since)
+def _shown(since: str) -> str:
+    return f"{datetime.fromisoformat(since):%Y-%m-%d %H:%M:%S} UTC by its clock"

@@ -1,52 +1,36 @@
-"""Runs a procedure's steps: intent before every effect, evidence after, and an end that is always on record."""
+"""Runs a procedure: every step in turn, and an end that is always on record and names the next command."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import os
+from collections.abc import Callable
+from typing import Literal
 
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import Phase
-from drkit.domain.runs import RunState, StepOutcome
-from drkit.engine.failpoints import hit
-from drkit.engine.interrupt import Interrupt, InterruptedRunError
+from drkit.domain.runs import RunState
+from drkit.engine.execution import BugError, Execution, StepFailure, UndoRefused
+from drkit.engine.failpoints import RUN, hit
+from drkit.engine.interrupt import Interrupt, InterruptedRunError, RunInterruptedError
 from drkit.engine.journal import Journal
 from drkit.engine.lease import Lease
-from drkit.engine.step import Procedure, RunContext, Step
-from drkit.errors import (
-    DrkitError,
-    ExitCode,
-    LeaseLostError,
-    RefusedError,
-    StalePlanError,
-    StoppedError,
-    UnknownOutcomeError,
-    VerificationError,
-)
+from drkit.engine.listener import GuardedListener, RunListener
+from drkit.engine.step import Procedure
+from drkit.errors import DrkitError, ExitCode, RefusedError, StalePlanError, StoppedError, UnknownOutcomeError
 from drkit.ports import Clock
 
+Purpose = Literal["resume", "abort"]
 
-class RunListener(Protocol):
-    """Watches a run; what it shows is never part of the run."""
-
-    def step_started(self, name: str) -> None:
-        """A step begins."""
-
-    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
-        """A step has ended."""
-
-    def note(self, text: str) -> None:
-        """What is being waited for."""
-
-
-class RunInterruptedError(DrkitError):
-    """A signal ended the run at a safe point."""
-
-    exit_code = ExitCode.INTERRUPTED
+_CHANGED_NOTHING = (ExitCode.AUTHENTICATION, ExitCode.REFUSED, ExitCode.PLAN_STALE)
+"""Exit codes that say already that nothing was changed."""
 
 
 class Runner:
-    """Runs, resumes or undoes one procedure under one journal and one lease."""
+    """Runs, resumes or undoes one procedure under one journal and one lease, both of which the caller has opened.
+
+    A new run is planned in the journal before ``run``. A run that goes on needs ``take_over`` first, then ``refresh``
+    and ``run``, or ``abort``.
+    """
 
     def __init__(
         self,
@@ -59,184 +43,211 @@ class Runner:
     ) -> None:
         self._procedure = procedure
         self._journal = journal
-        self._lease = lease
-        self._clock = clock
-        self._listener = listener
         self._interrupt = interrupt
+        self._execution = Execution(journal, lease, clock, GuardedListener(listener), interrupt)
+        self._is_prepared = False
+
+    def take_over(self, owner: str, purpose: Purpose, previous: str) -> None:
+        """Put the run on record as this process's: from here on every append of an earlier one fails.
+
+        ``previous``: who held the lease until it was taken over; empty if it was free. Raises ``RefusedError`` where
+        the run is over, is being undone (resume) or is past the point of no return (abort), and ``StalePlanError``
+        when the code has other steps than the ones that were planned. Nothing is journaled then.
+        """
+        state = self._journal.state
+        self._interrupt.farewell = f"drkit {purpose} {state.run_id} goes on"
+        if state.phase.is_final:
+            raise RefusedError(
+                f"run {state.run_id} is over: {state.phase.value}", hint=f"drkit runs show {state.run_id}"
+            )
+        if purpose == "abort":
+            _require_return(state)
+        elif state.is_being_undone:
+            raise RefusedError(
+                f"run {state.run_id} is being undone", hint=f"drkit abort {state.run_id} goes on with that"
+            )
+        self._require_same_steps(state, purpose)
+        self._journal.append(ev.RunTakenOver(owner, purpose, previous))
+        hit(RUN, "after-take-over")
+
+    def refresh(self) -> None:
+        """Establish time-bound facts again (a fence, a drain, health), unless clients were redirected already.
+
+        Only the ones before the first step that is not done: what comes after them is established anyway. Raises as
+        ``run`` does.
+        """
+        if not self._journal.state.is_past_no_return:
+            self._guarded(self._refresh)
 
     def run(self) -> RunState:
         """Do every step that is not done; the final state.
 
-        Raises the step's own error if nothing was changed (the run is then REFUSED), ``RefusedError`` if a failed run
-        undid itself, ``StoppedError`` if it can be resumed, ``UnknownOutcomeError``, ``LeaseLostError``.
+        Raises the step's own error if nothing was changed (the run is then REFUSED), ``RefusedError`` if a run that
+        failed has undone itself, ``StoppedError`` if it can be resumed, ``UnknownOutcomeError``,
+        ``RunInterruptedError``, ``LeaseLostError``; an exception of no known kind as ``BugError``, or as itself where
+        ``DRKIT_DEBUG`` is set.
         """
-        try:
-            self._prepare()
-            for step in self._procedure.steps:
-                if not self._journal.state.steps[step.name].is_done:
-                    self._perform(step)
-        except InterruptedRunError as error:
-            raise self._interrupted(str(error)) from None
+        self._interrupt.farewell = f"drkit resume {self._journal.state.run_id} goes on"
+        if self._journal.state.next_seq == 1:
+            hit(RUN, "after-plan")
+        self._guarded(self._perform_all)
         missed = self._journal.state.facts.has_missed
-        return self._journal.append(ev.RunFinished(Phase.VERIFICATION_MISSED if missed else Phase.SUCCEEDED))
-
-    def take_over(self, owner: str, purpose: str, previous: str) -> None:
-        """Put the run on record as this process's, and forget facts that an interruption wears out.
-
-        Raises ``StalePlanError`` if the code's steps are not the ones that were planned.
-        """
-        planned = [(step.name, step.version) for step in self._journal.state.plan.steps]
-        if planned != [(step.name, step.version) for step in self._procedure.steps]:
-            raise StalePlanError(
-                f"run {self._journal.state.run_id} was planned with other steps than this drkit has",
-                hint="resume it with the version that began it (drkit runs show), or abort it",
-            )
-        self._journal.append(ev.RunTakenOver(owner, "resume" if purpose == "resume" else "abort", previous))
-
-    def refresh(self) -> None:
-        """Establish time-bound facts again (a fence, a drain, health), unless clients were redirected already."""
-        if self._journal.state.is_past_no_return:
-            return
-        try:
-            for step in self._procedure.steps:
-                if not self._journal.state.steps[step.name].is_done:
-                    return
-                if not step.holds_over_interruption:
-                    self._perform(step)
-        except InterruptedRunError as error:
-            raise self._interrupted(str(error)) from None
+        return self._finish(Phase.VERIFICATION_MISSED if missed else Phase.SUCCEEDED)
 
     def abort(self, reason: str) -> RunState:
-        """Undo, in reverse order, whatever may have been changed.
+        """Undo, in reverse order, whatever may have been changed; the final state.
 
-        Raises ``RefusedError`` past the point of no return, ``StoppedError`` if something could not be undone.
+        Raises ``RefusedError`` past the point of no return, or when the first step to be undone refuses (the run can
+        then be resumed as before), ``StoppedError`` if something could not be undone, ``RunInterruptedError``.
         """
-        state = self._journal.state
-        if state.is_past_no_return:
+        _require_return(self._journal.state)
+        try:
+            return self._undo_all(reason)
+        except UndoRefused as failure:
+            run_id = self._journal.state.run_id
             raise RefusedError(
-                "clients have been redirected: this run cannot be undone",
-                hint=f"drkit resume {state.run_id} finishes it; then the way back is another failover",
-            )
-        if state.phase is not Phase.UNDOING:
-            self._journal.append(ev.AbortStarted(reason))
-        for step in reversed(self._procedure.steps):
-            if self._journal.state.steps[step.name].may_have_changed_something:
-                self._undo(step)
-        return self._journal.append(ev.RunFinished(Phase.UNDONE))
+                f"{failure.step} refuses to be undone: {failure.error.message}",
+                hint=_joined(failure.error.hint, f"nothing was undone: drkit resume {run_id} goes on"),
+            ) from failure.error
+        except StepFailure as failure:
+            raise self._ended(
+                failure.error,
+                StoppedError(
+                    f"{failure.step} could not be undone: {failure.error.message}",
+                    hint=_joined(failure.error.hint, f"drkit abort {self._journal.state.run_id} goes on undoing"),
+                ),
+            ) from failure.error
+        except (InterruptedRunError, KeyboardInterrupt) as signal:
+            raise self._interrupted(signal) from None
 
-    def _prepare(self) -> None:
+    def _require_same_steps(self, state: RunState, purpose: Purpose) -> None:
+        here = {step.name: (step.name, step.version, step.is_effect) for step in self._procedure.steps}
+        planned = {step.name: (step.name, step.version, step.is_effect) for step in state.plan.steps}
+        if purpose == "abort":
+            # Only what was begun is undone.
+            planned = {name: step for name, step in planned.items() if state.steps[name].begun}
+            here = {name: step for name, step in here.items() if name in planned}
+        if list(here.values()) != list(planned.values()):
+            raise StalePlanError(
+                f"run {state.run_id} was planned with other steps than this drkit has",
+                hint=f"go on with the version that planned it, drkit {state.written_by}",
+            )
+
+    def _refresh(self) -> None:
+        self._prepare()
         for step in self._procedure.steps:
             if not self._journal.state.steps[step.name].is_done:
-                try:
-                    step.prepare(self._context())
-                except DrkitError as error:
-                    raise self._failed(step, error, self._clock.monotonic()) from error
+                return
+            if not step.holds_over_interruption:
+                self._execution.perform(step)
 
-    def _perform(self, step: Step[Any]) -> None:
-        self._interrupt.raise_if_asked()
-        self._listener.step_started(step.name)
-        started = self._clock.monotonic()
-        context = self._context()
-        try:
-            observation = step.observe(context)
-            satisfied = step.is_satisfied(context, observation)
-            if step.is_effect:
-                self._intend(step, context)
-            if not satisfied:
-                step.apply(context, observation)
-            if step.is_effect:
-                hit(step.name, "after-apply")
-            evidence = step.confirm(context)
-        except LeaseLostError:
-            raise
-        except VerificationError as error:
-            if not self._journal.state.is_past_no_return:
-                raise self._failed(step, error, started) from error
-            self._miss(step, error, started)
+    def _perform_all(self) -> None:
+        self._prepare()
+        for step in self._procedure.steps:
+            if not self._journal.state.steps[step.name].is_done:
+                self._execution.perform(step)
+
+    def _prepare(self) -> None:
+        """Before the first effect, every step that may yet be done reads what makes it quick later."""
+        if self._is_prepared:
             return
-        except UnknownOutcomeError as error:
-            seconds = self._seconds(started)
-            self._journal.append(ev.StepUnknown(step.name, error.message, error.hint, seconds))
-            self._listener.step_finished(step.name, "unknown", seconds, error.message)
-            raise
-        except DrkitError as error:
-            raise self._failed(step, error, started) from error
-        seconds = self._seconds(started)
-        self._journal.append(ev.StepSucceeded(step.name, dict(evidence), seconds, satisfied))
-        if step.is_effect:
-            hit(step.name, "after-evidence")
-        self._listener.step_finished(step.name, "succeeded", seconds, step.summarize(evidence))
+        state = self._journal.state
+        for step in self._procedure.steps:
+            refreshed = not step.holds_over_interruption and not state.is_past_no_return
+            if refreshed or not state.steps[step.name].is_done:
+                self._execution.prepare(step)
+        self._is_prepared = True
 
-    def _intend(self, step: Step[Any], context: RunContext) -> None:
-        hit(step.name, "before-intent")
-        self._journal.append(ev.StepStarted(step.name, step.describe(context)))
-        hit(step.name, "after-intent")
-        self._lease.ensure_held()
-
-    def _undo(self, step: Step[Any]) -> None:
-        self._lease.ensure_held()
-        self._listener.step_started(step.name)
-        started = self._clock.monotonic()
-        self._journal.append(ev.CompensationStarted(step.name))
-        hit(step.name, "before-undo")
+    def _guarded(self, perform: Callable[[], None]) -> None:
         try:
-            evidence: Mapping[str, Any] = step.compensate(self._context())
-        except LeaseLostError:
-            raise
-        except DrkitError as error:
-            seconds = self._seconds(started)
-            code = int(error.exit_code)
-            self._journal.append(ev.CompensationFailed(step.name, error.message, error.hint, code, seconds))
-            self._listener.step_finished(step.name, "failed", seconds, error.message)
-            raise StoppedError(
-                f"{step.name} could not be undone: {error.message}",
-                hint=f"mend it, then go on undoing: drkit abort {self._journal.state.run_id}",
+            try:
+                perform()
+            except StepFailure as failure:
+                raise self._ended(failure.error, self._failed(failure)) from failure.error
+        except UnknownOutcomeError as error:
+            raise UnknownOutcomeError(
+                error.message, hint=_joined(error.hint, f"{self._resume()} looks again{self._way_back()}")
             ) from error
-        hit(step.name, "after-undo")
-        seconds = self._seconds(started)
-        self._journal.append(ev.CompensationDone(step.name, dict(evidence), seconds))
-        self._listener.step_finished(step.name, "undone", seconds, "")
+        except (InterruptedRunError, KeyboardInterrupt) as signal:
+            raise self._interrupted(signal) from None
 
-    def _miss(self, step: Step[Any], error: VerificationError, started: float) -> None:
-        seconds = self._seconds(started)
-        evidence = dict(getattr(error, "evidence", {}))
-        self._journal.append(ev.StepMissed(step.name, error.message, error.hint, evidence, seconds))
-        self._listener.step_finished(step.name, "failed", seconds, error.message)
-
-    def _failed(self, step: Step[Any], error: DrkitError, started: float) -> DrkitError:
-        """Journal the failure, end or undo the run where that is right, and say how it ended."""
-        seconds = self._seconds(started)
-        self._listener.step_finished(step.name, "failed", seconds, error.message)
-        state = self._journal.append(ev.StepFailed(step.name, error.message, error.hint, int(error.exit_code), seconds))
+    def _failed(self, failure: StepFailure) -> DrkitError:
+        """End or undo the run where that is right, and say how it ended."""
+        state, error = self._journal.state, failure.error
         if not state.is_changed:
-            self._journal.append(ev.RunFinished(Phase.REFUSED))
-            return error if int(error.exit_code) in (4, 5, 7) else RefusedError(error.message, hint=error.hint)
-        if state.plan.undo_on_failure and not state.is_past_no_return:
-            self.abort(f"{step.name} failed: {error.message}")
-            return RefusedError(
-                f"{step.name}: {error.message}; everything that had been changed was undone", hint=error.hint
+            self._finish(Phase.REFUSED)
+            if isinstance(error, BugError) or error.exit_code in _CHANGED_NOTHING:
+                return error
+            return RefusedError(error.message, hint=error.hint)
+        stopped = f"stopped at {failure.step}: {error.message}"
+        if not state.plan.undo_on_failure or state.is_past_no_return or self._interrupt.signal_name:
+            return StoppedError(stopped, hint=_joined(error.hint, f"{self._resume()} goes on{self._way_back()}"))
+        try:
+            self._undo_all(f"{failure.step} failed")
+        except UndoRefused as refused:
+            return StoppedError(
+                f"{stopped}; {refused.step} refuses to be undone: {refused.error.message}",
+                hint=_joined(error.hint, f"{self._resume()} goes on"),
             )
-        way_back = "" if state.is_past_no_return else f"; drkit abort {state.run_id} undoes it"
-        advice = f"{error.hint}. Then " if error.hint else ""
-        return StoppedError(
-            f"stopped at {step.name}: {error.message}",
-            hint=f"{advice}drkit resume {state.run_id} goes on{way_back}",
-        )
+        except StepFailure as second:
+            return StoppedError(
+                f"{stopped}; then {second.step} could not be undone: {second.error.message}",
+                hint=_joined(second.error.hint, f"drkit abort {state.run_id} goes on undoing"),
+            )
+        return RefusedError(f"{stopped}; everything that had been changed was undone", hint=error.hint)
 
-    def _interrupted(self, signal_name: str) -> DrkitError:
+    def _undo_all(self, reason: str) -> RunState:
+        if self._journal.state.phase is not Phase.UNDOING:
+            self._journal.append(ev.AbortStarted(reason))
+            hit(RUN, "after-abort-started")
+        for step in reversed(self._procedure.steps):
+            if self._journal.state.steps[step.name].begun:
+                self._execution.undo(step)
+        return self._finish(Phase.UNDONE)
+
+    def _finish(
+        self, outcome: Literal[Phase.SUCCEEDED, Phase.VERIFICATION_MISSED, Phase.REFUSED, Phase.UNDONE]
+    ) -> RunState:
+        hit(RUN, "before-finish")
+        state = self._journal.append(ev.RunFinished(outcome))
+        hit(RUN, "after-finish")
+        return state
+
+    def _ended(self, error: DrkitError, ended: DrkitError) -> Exception:
+        """How the run ended; for a bug, the exception itself where somebody debugs."""
+        if not isinstance(error, BugError):
+            return ended
+        if os.environ.get("DRKIT_DEBUG"):
+            error.cause.add_note(f"{ended.message}; next: {ended.hint}")
+            return error.cause
+        ended.exit_code = ExitCode.BUG
+        return ended
+
+    def _interrupted(self, signal: BaseException) -> DrkitError:
         state = self._journal.state
-        under_way = [name for name, step in state.steps.items() if step.outcome is StepOutcome.STARTED]
-        self._journal.append(ev.RunInterrupted(under_way[-1] if under_way else None, signal_name))
-        way_back = "" if state.is_past_no_return else f", drkit abort {state.run_id} undoes it"
-        return RunInterruptedError(
-            f"interrupted by {signal_name}", hint=f"drkit resume {state.run_id} goes on{way_back}"
-        )
+        name = str(signal) or "SIGINT"
+        self._journal.append(ev.RunInterrupted(self._execution.current, name))
+        if state.is_being_undone:
+            return RunInterruptedError(
+                f"undoing was interrupted by {name}", hint=f"drkit abort {state.run_id} goes on undoing"
+            )
+        return RunInterruptedError(f"interrupted by {name}", hint=f"{self._resume()} goes on{self._way_back()}")
 
-    def _context(self) -> RunContext:
+    def _resume(self) -> str:
+        return f"drkit resume {self._journal.state.run_id}"
+
+    def _way_back(self) -> str:
         state = self._journal.state
-        return RunContext(
-            state.run_id, state.plan.mode, state.plan.source, state.plan.target, state.evidence, self._listener.note
+        return "" if state.is_past_no_return else f", drkit abort {state.run_id} undoes it"
+
+
+def _require_return(state: RunState) -> None:
+    if state.is_past_no_return:
+        raise RefusedError(
+            f"run {state.run_id} has redirected clients to {state.plan.target}: it cannot be undone",
+            hint=f"drkit resume {state.run_id} finishes it; the way back is another failover",
         )
 
-    def _seconds(self, started: float) -> float:
-        return round(self._clock.monotonic() - started, 3)
+
+def _joined(hint: str, command: str) -> str:
+    return f"{hint}; then {command}" if hint else command

@@ -13,6 +13,7 @@ from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
 from drkit.domain.positions import GroupPosition, replay_amount, totals
+from drkit.domain.scope import partitions_in_scope
 from drkit.procedures.plan import PositionsForecast
 from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.snapshot import newest_snapshot
@@ -86,7 +87,8 @@ class Readings:
         reader = self.world.regions[target].reader
         history = SyncHistory(reader, flow.offset_syncs_topic)
         alive = self.world.regions[source].reader if mode is FailoverMode.PLANNED else None
-        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive)
+        once = self.world.settings.replication.exactly_once
+        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive, once)
 
     def source_positions(self, source: str, target: str) -> SourcePositions:
         """Positions that outlive the source."""
@@ -101,9 +103,15 @@ class Readings:
         return {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in found.items()}
 
     def translate(
-        self, source: str, target: str, mode: FailoverMode, groups: Sequence[str] = ()
+        self,
+        source: str,
+        target: str,
+        mode: FailoverMode,
+        groups: Sequence[str] = (),
+        *,
+        as_if_drained: bool = False,
     ) -> list[GroupPosition]:
-        """Every group's position now, without writing it."""
+        """Every group's position now, without writing it; ``as_if_drained``: as it will be once nothing is left."""
         if mode is FailoverMode.PLANNED:
             committed: Mapping[str, Mapping[TopicPartition, int]] = committed_in_scope(
                 self.world, self.world.regions[source].reader
@@ -113,16 +121,21 @@ class Readings:
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         translator = self.translator(source, target, mode)
         try:
-            return translator.translate(chosen)
+            return translator.translate(chosen, drained_to=self._ends(source) if as_if_drained else None)
         finally:
             translator.history.close()
+
+    def _ends(self, source: str) -> Mapping[TopicPartition, int]:
+        reader = self.world.regions[source].reader
+        partitions = partitions_in_scope(reader.describe_topics().values(), self.world.topics)
+        return {p: log.end for p, log in reader.log_ranges(partitions).items()}
 
     def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
         """What a move would make of the groups.
 
         In planned mode a group that is ahead of the mirror now is not a finding: the mirror is drained first.
         """
-        rows = self.translate(source, target, mode)
+        rows = self.translate(source, target, mode, as_if_drained=mode is FailoverMode.PLANNED)
         notes: tuple[str, ...] = ()
         replay = replay_amount(rows)
         if mode is FailoverMode.DISASTER:

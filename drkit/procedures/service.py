@@ -18,7 +18,8 @@ from drkit.engine import journal as journals
 from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import Journal, LocalCopy
 from drkit.engine.lease import IsGone, Lease
-from drkit.engine.runner import RunListener, Runner
+from drkit.engine.listener import RunListener
+from drkit.engine.runner import Purpose, Runner
 from drkit.engine.step import Procedure
 from drkit.errors import DrkitError, ExitCode, RefusedError
 from drkit.ports import Clock
@@ -160,7 +161,7 @@ class Service(Inspection):
         problems += [f"{redirect}" for redirect in self.redirect_problems(plan.source)]
         return {**document, "ready": not problems, "problems": problems, "hint": "", "plan": plan.document}
 
-    def _continue(self, run: UnfinishedRun, listener: RunListener, verb: str) -> RunReport:
+    def _continue(self, run: UnfinishedRun, listener: RunListener, verb: Purpose) -> RunReport:
         plan = run.state.plan
         lease = self._lease()
         previous = lease.acquire(run.run_id)

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from drkit.sandbox.jars import JavaRuntime
+from drkit.sandbox.jars import JavaRuntime, user_cache
 
 CLASSES: Final = "kafka-classes.txt.gz"
 """A line for each package: its path, then its classes."""
@@ -26,19 +26,22 @@ _KEPT_SECONDS: Final = 30 * 24 * 3600
 
 def archive_path(runtime: JavaRuntime) -> Path:
     """Where the archive of a runtime belongs: in the user's cache, under a name that changes with what is in it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_packed_classes())
     for part in [runtime.home / "lib" / "modules", *map(Path, runtime.class_path.split(os.pathsep))]:
         # The JVM compares names, sizes and times as well.
         seen = part.stat()
         digest.update(f"{part}|{seen.st_size}|{seen.st_mtime_ns}\n".encode())
-    return cache / "drkit" / f"kafka-{digest.hexdigest()[:16]}.jsa"
+    return user_cache() / f"kafka-{digest.hexdigest()[:16]}.jsa"
 
 
 def write_class_list(path: Path) -> None:
     """Write the class list as the JVM reads it."""
-    packed = files("drkit.sandbox").joinpath(CLASSES).read_bytes()
-    path.write_text("".join(f"{name}\n" for name in _names(gzip.decompress(packed).decode())))
+    names = _names(gzip.decompress(_packed_classes()).decode())
+    path.write_text("".join(f"{name}\n" for name in names))
+
+
+def _packed_classes() -> bytes:
+    return files("drkit.sandbox").joinpath(CLASSES).read_bytes()
 
 
 def _names(text: str) -> Iterator[str]:

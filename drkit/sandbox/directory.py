@@ -33,6 +33,8 @@ USERS: Final = ("admin", "mirror", "drkit", "app")
 ENVIRONMENTS: Final = ("development", "staging", "production")
 
 _SCHEMA: Final = "drkit.sandbox-identity/1"
+# Lists in Kafka, references in Connect, escapes and lines in properties files.
+_UNUSABLE: Final = ",:}\\\n"
 _LOCK_SECONDS: Final = 120.0
 
 
@@ -154,6 +156,15 @@ class Directory:
             write_atomically(self.password_file(user), secrets.token_urlsafe(24) + "\n")
         write_atomically(self.mirror_properties, f"mirror.password={self.password('mirror')}\n")
         write_atomically(self._identity, json.dumps({"schema": _SCHEMA, **asdict(identity)}, indent=2) + "\n")
+
+    def check_path(self) -> None:
+        """Raise ``UsageError`` where the path cannot stand in Kafka's and Connect's configuration."""
+        unusable = sorted(set(str(self.root)) & set(_UNUSABLE))
+        if unusable:
+            raise UsageError(
+                f"{str(self.root)!r} cannot hold a sandbox: {unusable[0]!r} has a meaning in Kafka's configuration",
+                hint="choose another directory with --dir",
+            )
 
     def refuse_foreign(self) -> None:
         """Raise ``RefusedError`` where the directory holds files that no sandbox has left there."""

@@ -195,7 +195,7 @@ def _await_end(spec: ProcessSpec, process: subprocess.Popen[bytes], deadline_sec
     try:
         code = process.wait(deadline_seconds)
     except subprocess.TimeoutExpired:
-        raise start_failure(spec, f"did not end within {deadline_seconds:.0f} s") from None
+        raise start_failure(spec, f"did not end within {deadline_seconds:g} s") from None
     if code != 0:
         raise start_failure(spec, f"failed with status {code}")
 

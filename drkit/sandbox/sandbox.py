@@ -108,6 +108,7 @@ class Sandbox:
         if self._request.kafka_version is not None:
             check_version(self._request.kafka_version)
         new_identity(self._request)
+        self._directory.check_path()
         with self._directory.exclusive(progress):
             identity = self._settle_identity()
             launcher = Launcher(self._directory, identity, self._processes, progress)

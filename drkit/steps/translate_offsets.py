@@ -56,7 +56,7 @@ class TranslateOffsets(Step[Translated]):
         """Translate, and read what is there. Raises ``RefusedError`` for groups that are active on the target."""
         committed, evidence = self._committed(context)
         ends = from_tree(context.of("drain-mirror").get("source_end", {}))
-        rows = self._translator.translate(committed, drained_to=ends)
+        rows = self._translator.translate(committed, drained_to=ends or None, is_final=context.mode is Mode.DISASTER)
         positions = [
             GroupPosition(r.group, r.partition, r.target, r.upstream, r.verdict, evidence.get(r.group, ""))
             for r in rows

@@ -101,6 +101,7 @@ class Translator:
     mirrored: Callable[[], Mapping[TopicPartition, int]]
     rename: Callable[[str], str] = str
     source: KafkaReader | None = None
+    exactly_once: bool = False
 
     def prepare(self) -> None:
         """Read the sync history and the mirror's positions, so that a translation later reads only what is new."""
@@ -108,11 +109,16 @@ class Translator:
         self.mirrored()
 
     def translate(
-        self, committed: Committed, *, drained_to: Mapping[TopicPartition, int] | None = None
+        self,
+        committed: Committed,
+        *,
+        drained_to: Mapping[TopicPartition, int] | None = None,
+        is_final: bool = False,
     ) -> list[GroupPosition]:
         """One position per group and partition.
 
-        ``drained_to``: source log ends up to which nothing is left to mirror, where that was proved.
+        ``drained_to``: source log ends up to which nothing is left to mirror, where that was proved. ``is_final``: the
+        mirror has stopped, so that how far it came cannot change.
         """
         partitions = sorted({p for offsets in committed.values() for p in offsets})
         renamed = {p: TopicPartition(self.rename(p.topic), p.partition) for p in partitions}
@@ -125,7 +131,8 @@ class Translator:
             p: OffsetMap(
                 history.get(p, []),
                 TargetLog(logs[t].start, logs[t].end),
-                Tail(mirrored.get(p), last_records[t], (drained_to or {}).get(p)),
+                Tail(mirrored.get(p), last_records[t], drained_to=(drained_to or {}).get(p), is_final=is_final),
+                exactly_once=self.exactly_once,
             )
             for p, t in present.items()
         }

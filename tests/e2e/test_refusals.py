@@ -159,9 +159,7 @@ def test_planned_mode_with_the_source_dead_is_refused(region: Region) -> None:
     region.fault("kill", PRIMARY, "broker")
     try:
         refused(region.run(*FAILOVER, "--mode", "planned"), ExitCode.REFUSED, PRIMARY)
-        refused(
-            region.run("switchover", "--to", STANDBY, "--yes", "--output", "json"), ExitCode.REFUSED, PRIMARY
-        )
+        refused(region.run("switchover", "--to", STANDBY, "--yes", "--output", "json"), ExitCode.REFUSED, PRIMARY)
     finally:
         region.fault("start", PRIMARY, "all")
         mirror_runs(region)

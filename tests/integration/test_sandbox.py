@@ -242,6 +242,18 @@ def test_a_killed_region_starts_again_on_its_data(sandbox: Sandbox, topic: str) 
     assert record.value() == b"before the kill"
 
 
+def test_up_brings_back_what_is_dead_or_frozen(sandbox: Sandbox) -> None:
+    before = sandbox.status()
+    sandbox.fault(Fault.KILL, STANDBY, "mirror")
+    sandbox.fault(Fault.KILL, "dns")
+    sandbox.fault(Fault.FREEZE, STANDBY, "broker")
+    after = sandbox.up()
+    assert after.is_running
+    assert after.regions[PRIMARY].processes == before.regions[PRIMARY].processes
+    assert after.regions[STANDBY].processes["broker"] == before.regions[STANDBY].processes["broker"]
+    assert after.regions[STANDBY].processes["mirror"] != before.regions[STANDBY].processes["mirror"]
+
+
 def test_what_aws_holds_survives_its_kill(sandbox: Sandbox) -> None:
     url = sandbox.status().aws_endpoint_url
     s3 = aws_client("s3", url)

@@ -13,7 +13,9 @@ from drkit.cli import cli
 from drkit.errors import EXIT_CODE_MEANINGS
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("runbooks/**/*.md"), *ROOT.glob("mm2/**/*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("runbooks/**/*.md"), *ROOT.glob("mm2/**/*.md")]
+)
 FENCE = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 

@@ -1,0 +1,157 @@
+"""Translation against simulated mirrors: for every upstream offset of every history, by record content.
+
+``DRKIT_EXAMPLES`` sets the number of histories per property.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from drkit.domain.anchors import Anchors
+from drkit.domain.offsets import Ahead, Bounded, Exact, Floor, OffsetMap, Placed, Tail
+from tests.properties.mm2_model import History, at_least_once, exactly_once, exactly_once_of_late
+
+EXAMPLES = int(os.environ.get("DRKIT_EXAMPLES", "1200"))
+many = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+any_history = st.one_of(exactly_once(), exactly_once_of_late(), at_least_once(), at_least_once(is_past=False))
+
+
+def map_of(history: History, tail: Tail) -> OffsetMap:
+    return OffsetMap(history.syncs, history.log, tail, exactly_once=history.exactly_once)
+
+
+def translate(history: History, tail: Tail, upstream: int) -> Placed:
+    """With no more records than were asked for."""
+    offsets = map_of(history, tail)
+    return offsets.translate(upstream, history.within(*offsets.requests([upstream])))
+
+
+def check(history: History, tail: Tail) -> None:
+    for upstream in range(history.source_length + 4):
+        verdict = translate(history, tail, upstream)
+        event(type(verdict).__name__)
+        position = verdict.downstream
+        assert history.log.start <= position <= history.log.end, (upstream, verdict)
+        assert history.lost(upstream, position) == [], (upstream, verdict)
+        again = history.read_again(upstream, position)
+        match verdict:
+            case Exact():
+                assert again == 0, (upstream, verdict)
+            case Bounded(_, at_most, _):
+                assert again <= at_most, (upstream, verdict)
+            case Floor(_, _, at_most):
+                assert at_most is not None
+                assert again <= at_most, (upstream, verdict)
+            case Ahead(_, missing, _):
+                assert position == history.log.end
+                assert 0 < missing <= upstream
+                assert all(name < upstream or name in history.removed for name in history.last_copies)
+
+
+@many
+@given(exactly_once())
+def test_a_stopped_flow_with_transactions(history: History) -> None:
+    check(history, history.tail(is_final=True))
+
+
+@many
+@given(exactly_once_of_late())
+def test_a_flow_that_had_restarts_before_its_transactions(history: History) -> None:
+    check(history, history.tail(is_final=True))
+
+
+@many
+@given(at_least_once())
+def test_a_stopped_flow_without_transactions(history: History) -> None:
+    check(history, history.tail(is_final=True))
+
+
+@many
+@given(at_least_once(is_past=False), st.booleans())
+def test_a_flow_that_died_while_it_copied_again(history: History, is_final: bool) -> None:
+    check(history, history.tail(is_final=is_final))
+
+
+@many
+@given(any_history, st.integers(0, 40))
+def test_a_flow_at_work_whose_tail_is_not_trusted(history: History, last: int) -> None:
+    data = history.data
+    check(history, Tail(last, data[-1] if data else None))
+
+
+@many
+@given(any_history)
+def test_a_drained_flow(history: History) -> None:
+    assume(history.source_end is not None)
+    check(history, history.tail(is_final=True, is_drained=True))
+
+
+@many
+@given(any_history)
+def test_a_drained_flow_has_nobody_ahead_and_puts_who_read_everything_at_the_end(history: History) -> None:
+    assume(history.source_end is not None)
+    assert history.source_end is not None
+    verdict = translate(history, history.tail(is_final=False, is_drained=True), history.source_end)
+    assert history.read_again(history.source_end, verdict.downstream) == 0
+    assert isinstance(verdict, Exact)
+
+
+@many
+@given(any_history, st.booleans(), st.booleans())
+def test_positions_do_not_go_back(history: History, is_final: bool, is_drained: bool) -> None:
+    offsets = map_of(history, history.tail(is_final=is_final, is_drained=is_drained))
+    upstreams = range(history.source_length + 4)
+    records = history.within(*offsets.requests(upstreams))
+    positions = [offsets.translate(upstream, records).downstream for upstream in upstreams]
+    assert positions == sorted(positions)
+
+
+@many
+@given(any_history, st.booleans())
+def test_ranges_are_few_and_enough(history: History, is_final: bool) -> None:
+    offsets = map_of(history, history.tail(is_final=is_final))
+    upstreams = range(history.source_length + 4)
+    ranges = offsets.requests(upstreams)
+    assert all(start < end for start, end in ranges)
+    assert all(one[1] < two[0] for one, two in pairwise(ranges))
+    assert all(history.log.start <= start and end <= history.log.end for start, end in ranges)
+    everything = history.data
+    for upstream in upstreams:
+        alone = offsets.translate(upstream, history.within(*offsets.requests([upstream])))
+        assert alone == offsets.translate(upstream, history.within(*ranges)) == offsets.translate(upstream, everything)
+
+
+@many
+@given(exactly_once())
+def test_hole_free_and_whole_means_exact_everywhere(history: History) -> None:
+    names = [name for name in history.target if name is not None]
+    assume(history.log_start == 0 and names == list(range(len(names))) and history.last is not None)
+    assume(len(names) - 1 == history.last)
+    for upstream in range(len(names) + 1):
+        verdict = translate(history, history.tail(is_final=True), upstream)
+        assert isinstance(verdict, Exact)
+
+
+@many
+@given(any_history, st.data())
+def test_a_history_folded_in_parts_is_the_same(history: History, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(history.syncs)))
+    whole, parts = Anchors(history.syncs), Anchors(history.syncs[:cut])
+    parts.extend(history.syncs[cut:])
+    assert list(whole.pairs()) == list(parts.pairs())
+    assert (whole.unique_from, whole.highest) == (parts.unique_from, parts.highest)
+    ups, downs = list(whole.upstream), list(whole.downstream)
+    assert ups == sorted(set(ups))
+    assert downs == sorted(set(downs))
+
+
+def test_a_negative_committed_offset_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        map_of(History(0, (), (), None, None, exactly_once=True), Tail(None, None)).translate(-1)
