@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from drkit.adapters.aws.objects import S3ObjectStore
 from drkit.adapters.aws.route53 import Route53Record
@@ -31,6 +32,8 @@ from drkit.ports import FenceDriver, ObjectStore
 from drkit.procedures.service import Service, ThisProcess
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.positions import ConnectOffsets
+
+_HEALTH_SECONDS: Final = 3.0
 
 
 @contextmanager
@@ -102,12 +105,14 @@ class _Wiring:
 
     def _region(self, name: str, store: ObjectStore) -> RegionPorts:
         region = self._settings.regions[name]
-        connection = Connection(name, client_settings(region.cluster, self._secret), self._seconds)
+        settings = client_settings(region.cluster, self._secret)
+        connection = Connection(name, settings, self._seconds)
         reader, writer = ConfluentReader(connection), ConfluentWriter(connection)
         self._writers.append(writer)
         return RegionPorts(
             region=name,
             reader=reader,
+            health_reader=ConfluentReader(Connection(name, settings, min(self._seconds, _HEALTH_SECONDS))),
             writer=writer,
             fence=self._fence(name, reader, writer, store),
             mirror=self._mirror(name, region.connect, reader),

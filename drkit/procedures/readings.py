@@ -48,7 +48,7 @@ class Readings:
                 heartbeats_topic=flow.mirrored_heartbeats_topic,
             )
         return HealthCheck(
-            reader=ports.reader,
+            reader=ports.health_reader,
             writer=None if quick else ports.writer,
             mirror=watch,
             probes=ports.probes,

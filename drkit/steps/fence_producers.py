@@ -44,7 +44,7 @@ class FenceProducers(Step[bool]):
         if context.mode is Mode.PLANNED:
             return True
         try:
-            self._source.reader.describe_cluster()
+            self._source.health_reader.describe_cluster()
         except (UnreachableError, AuthError):
             return False
         return True

@@ -47,6 +47,8 @@ class RegionPorts:
 
     region: str
     reader: KafkaReader
+    health_reader: KafkaReader
+    """Reads the same cluster with a shorter deadline: each sample of a dead region waits for it."""
     writer: KafkaWriter
     fence: FenceDriver
     mirror: Mirror | None

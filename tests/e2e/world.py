@@ -69,9 +69,10 @@ def connectors(status: dict[str, Any], region: str) -> dict[str, str]:
     return {name: item["status"]["connector"]["state"] for name, item in sorted(found.items())}
 
 
-def aws(status: dict[str, Any], service: str) -> Any:  # noqa: ANN401 - boto3's clients have no static type
+def aws(status: dict[str, Any], service: str) -> Any:
     """A client of the simulated AWS."""
-    return boto3.client(
+    session: Any = boto3
+    return session.client(
         service,
         endpoint_url=status["aws"]["endpoint_url"],
         region_name="us-east-1",

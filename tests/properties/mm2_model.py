@@ -129,7 +129,9 @@ def at_least_once(draw: st.DrawFn, *, is_past: bool = True) -> History:
         if number < runs - 1:
             # A task starts again where the one before had committed: never above what it had copied.
             position = max(0, end - draw(st.integers(0, 8)))
-            removed |= draw(st.sets(st.sampled_from(records), max_size=3)) if records and draw(sometimes) else set()
+            removed |= (
+                draw(st.sets(st.sampled_from(records), max_size=3)) if bool(records) and draw(sometimes) else set()
+            )
     shown = _some(draw, syncs, set() if is_past else must_show)
     shown = _overtaken(draw, shown)
     names = [name for name in target if name is not None]
@@ -240,7 +242,7 @@ def _aged(draw: st.DrawFn, history: History) -> History:
     """Compaction of the target, never of its last record (the active segment), and retention."""
     target = list(history.target)
     data = history.data
-    if data and draw(sometimes):
+    if bool(data) and draw(sometimes):
         for at in draw(st.sets(st.sampled_from(data), max_size=6)) - {data[-1]}:
             # The cleaner keeps the newest of a key: with a copy go all the earlier ones.
             target = [None if name == history.target[at] and n <= at else name for n, name in enumerate(target)]

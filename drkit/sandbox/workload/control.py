@@ -17,6 +17,8 @@ from drkit.sandbox.workload.settings import Group, Phase, WorkloadSettings, load
 
 _CONSUMER_PROCESSES: Final = 2
 _SERVICES: Final = ("billing", "shipping", "loyalty", "search", "audit")
+_END_SECONDS: Final = 60.0
+"""A client of a dead broker takes its time to close."""
 _OUTSIDE_PREFIX: Final = 5
 """Every so many groups one has a name outside the service's prefix: groups are named anyhow."""
 
@@ -75,7 +77,7 @@ class Workload:
             progress(f"{lost} records still to be processed")
             time.sleep(1)
         write_phase(self._directory, Phase.STOP)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + _END_SECONDS
         while self._running():
             if time.monotonic() > deadline:
                 self._sandbox.processes.kill([name for name, _, _ in self._roles()])

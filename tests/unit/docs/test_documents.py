@@ -1,4 +1,4 @@
-"""README, runbooks and help cannot rot: their commands parse, their links lead somewhere, their tables are generated."""
+"""README, runbooks and help cannot rot: commands parse, links lead somewhere, tables are complete."""
 
 from __future__ import annotations
 

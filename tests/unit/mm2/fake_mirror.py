@@ -110,9 +110,10 @@ def fake_world(settings: Settings) -> FakeMirrorWorld:
         name: RegionPorts(
             region=name,
             reader=cast("Any", clusters[name]),
+            health_reader=cast("Any", clusters[name]),
             writer=cast("Any", clusters[name]),
             fence=cast("FenceDriver", None),
-            mirror=Mirror(cast("Any", connects[name]), cast("Any", connects[name]), "unused"),
+            mirror=Mirror(cast("Any", connects[name]), cast("Any", connects[name]), "unused", dict),
         )
         for name in settings.regions
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -64,11 +63,8 @@ def test_another_account_is_refused(sts: ScriptedHttpServer) -> None:
 
 
 def test_a_simulation_on_this_machine_gets_made_up_credentials(sts: ScriptedHttpServer) -> None:
-    started = time.monotonic()
     _session(sts.url).check_account()
     assert "Credential=simulated/" in sts.requests[0].headers["authorization"]
-    # No metadata service is waited for.
-    assert time.monotonic() - started < 2
 
 
 def test_credentials_that_are_there_are_used_for_a_simulation_too(
