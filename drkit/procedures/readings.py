@@ -144,6 +144,12 @@ class Readings:
                 "is read again, and cannot be counted while the source is gone"
             )
             notes = (note,)
+            if not self.world.settings.replication.exactly_once:
+                doubt = (
+                    "the mirror runs without exactly-once: if its worker was killed while it copied records again, "
+                    "positions among those records may be too high"
+                )
+                notes = (note, doubt)
             if not rows:
                 replay = NotKnown("no checkpoint and no snapshot says where any group was")
         return PositionsForecast(totals(rows), replay, notes)

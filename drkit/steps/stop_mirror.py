@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
+from drkit.errors import UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
 from drkit.steps.world import Mirror, World
 
@@ -45,7 +46,21 @@ class StopMirror(Step[States]):
         running = [name for name, status in observation.items() if not status.is_stopped]
         # Each request takes about a second: Connect answers when its config topic has taken it.
         with ThreadPoolExecutor(max_workers=max(1, len(running)), thread_name_prefix="stop") as pool:
-            list(pool.map(self._mirror.writer.stop, running))
+            list(pool.map(self._ask, running))
+
+    def _ask(self, name: str) -> None:
+        """Ask until it is taken: a worker that waits for a dead source answers late, and a repetition does no harm."""
+        clock = self._world.clock
+        deadline = clock.monotonic() + self._world.settings.timeouts.mirror_stop_seconds
+        while True:
+            try:
+                self._mirror.writer.stop(name)
+            except UnreachableError:
+                if clock.monotonic() > deadline:
+                    raise
+                clock.sleep(_POLL_SECONDS)
+            else:
+                return
 
     def confirm(self, context: RunContext) -> Evidence:
         """That the request was taken; ``MirrorStopped`` proves the rest."""
@@ -88,7 +103,7 @@ class MirrorStopped(Step[States]):
         """Wait."""
         clock, limit = self._world.clock, self._world.settings.timeouts.mirror_stop_seconds
         deadline = clock.monotonic() + limit
-        while not self.is_satisfied(context, self.observe(context)):
+        while not self._has_stopped(context):
             if clock.monotonic() > deadline:
                 raise NotYetError(
                     f"the mirror has not stopped within {limit:g} s: it could still write to {context.target}",
@@ -96,6 +111,13 @@ class MirrorStopped(Step[States]):
                 )
             context.progress("tasks are ending")
             clock.sleep(_POLL_SECONDS)
+
+    def _has_stopped(self, context: RunContext) -> bool:
+        try:
+            return self.is_satisfied(context, self.observe(context))
+        except UnreachableError:
+            # A worker that waits for a dead source answers late.
+            return False
 
     def confirm(self, context: RunContext) -> Evidence:
         """The states."""

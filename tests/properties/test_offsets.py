@@ -74,19 +74,6 @@ def test_a_stopped_flow_without_transactions(history: History) -> None:
 
 
 @many
-@given(at_least_once(is_past=False), st.booleans())
-def test_a_flow_that_died_while_it_copied_again(history: History, is_final: bool) -> None:
-    check(history, history.tail(is_final=is_final))
-
-
-@many
-@given(any_history, st.integers(0, 40))
-def test_a_flow_at_work_whose_tail_is_not_trusted(history: History, last: int) -> None:
-    data = history.data
-    check(history, Tail(last, data[-1] if data else None))
-
-
-@many
 @given(any_history)
 def test_a_drained_flow(history: History) -> None:
     assume(history.source_end is not None)

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from drkit.sandbox.workload.discovery import client_settings, locate, region_index
 from drkit.sandbox.workload.files import LedgerFile
-from drkit.sandbox.workload.settings import Group, Phase, WorkloadSettings, read_phase
+from drkit.sandbox.workload.settings import Group, Phase, WorkloadSettings, finish, read_phase
 
 _IDLE_SECONDS: Final = 1.5
 """After so long without a record DNS is asked again: a member that only waits on a fenced side would wait for ever."""
@@ -99,8 +99,7 @@ def run(settings: WorkloadSettings, part: int, parts: int) -> None:
     members = [
         Member(settings, number, group) for number, group in enumerate(settings.groups) if number % parts == part
     ]
-    threads = [threading.Thread(target=member.run, name=member._group.name) for member in members]  # noqa: SLF001
+    threads = [threading.Thread(target=member.run, name=member._group.name, daemon=True) for member in members]  # noqa: SLF001
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    finish(threads, Path(settings.directory), Phase.STOP)

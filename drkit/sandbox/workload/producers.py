@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, Producer
 from drkit.domain.ledger import record_id
 from drkit.sandbox.workload.discovery import client_settings, locate, region_index
 from drkit.sandbox.workload.files import LedgerFile
-from drkit.sandbox.workload.settings import Phase, WorkloadSettings, read_phase
+from drkit.sandbox.workload.settings import Phase, WorkloadSettings, finish, read_phase
 
 _TICK_SECONDS: Final = 0.01
 _KEYS: Final = 64
@@ -149,8 +149,7 @@ def run(settings: WorkloadSettings) -> None:
         Writer(settings, 1, settings.rate * (1 - _TRANSACTIONAL_SHARE)),
         TransactionalWriter(settings, 2, settings.rate * _TRANSACTIONAL_SHARE),
     ]
-    threads = [threading.Thread(target=writer.run, name="producer") for writer in writers]
+    threads = [threading.Thread(target=writer.run, name="producer", daemon=True) for writer in writers]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    finish(threads, Path(settings.directory), Phase.DRAIN)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_CLOSE_SECONDS: Final = 12.0
 
 
 class Phase(StrEnum):
@@ -55,6 +61,21 @@ def load(path: Path) -> WorkloadSettings:
     fields = json.loads(path.read_text())
     groups = tuple(Group(g["name"], tuple(g["topics"]), g["records_per_second"]) for g in fields.pop("groups"))
     return WorkloadSettings(**{**fields, "topics": tuple(fields["topics"])}, groups=groups)
+
+
+def finish(threads: Sequence[threading.Thread], directory: Path, last: Phase) -> None:
+    """Wait for the threads; once ``last`` has come they get a bounded time, then the process ends without them.
+
+    A client of a dead broker may take for ever to close, and the ledger is written batch by batch.
+    """
+    while any(thread.is_alive() for thread in threads) and read_phase(directory) is Phase.RUN:
+        time.sleep(0.2)
+    while any(thread.is_alive() for thread in threads) and last is Phase.STOP is not read_phase(directory):
+        time.sleep(0.2)
+    deadline = time.monotonic() + _CLOSE_SECONDS
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
+    os._exit(0)
 
 
 def read_phase(directory: Path) -> Phase:
