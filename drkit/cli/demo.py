@@ -109,7 +109,7 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
             run = service.run(plan, view, undo_on_failure=True).document
     time.sleep(_AFTER_SECONDS)
     with _said("the service drains, and the ledger is read"):
-        workload.stop(drain_seconds=10 if disaster else 60)
+        workload.stop(drain_seconds=60)
         ledger = workload.report()
         lost = workload.lost()
     promises = _disaster_promises(run, ledger, workload) if disaster else _planned_promises(run, ledger)

@@ -134,7 +134,7 @@ def test_a_record_that_somebody_else_changed_is_refused(region: Region) -> None:
 def test_a_failed_task_behind_a_running_connector_is_refused(region: Region) -> None:
     with failed_task(region.status) as name:
         answer = region.run(*FAILOVER)
-        refused(answer, ExitCode.REFUSED, name, "FAILED")
+        refused(answer, ExitCode.REFUSED, name, "have failed")
 
 
 def test_connect_down_is_refused(region: Region) -> None:

@@ -43,7 +43,8 @@ def acls(status: dict[str, Any], region: str) -> list[str]:
     everything = AclBindingFilter(
         ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
     )
-    return sorted(str(binding) for binding in admin(status, region).describe_acls(everything).result(10))
+    client = admin(status, region)
+    return sorted(str(binding) for binding in client.describe_acls(everything).result(10))
 
 
 def group_offsets(status: dict[str, Any], region: str) -> dict[str, list[str]]:

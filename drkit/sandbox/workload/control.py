@@ -17,6 +17,7 @@ from drkit.sandbox.workload.settings import Group, Phase, WorkloadSettings, load
 
 _CONSUMER_PROCESSES: Final = 2
 _SERVICES: Final = ("billing", "shipping", "loyalty", "search", "audit")
+_UNCHANGED_TIMES: Final = 6
 _END_SECONDS: Final = 60.0
 """A client of a dead broker takes its time to close."""
 _OUTSIDE_PREFIX: Final = 5
@@ -68,14 +69,20 @@ class Workload:
             self._sandbox.processes.start(ProcessSpec(name, command, log, {}))
 
     def stop(self, *, drain_seconds: float = 60, progress: Progress = lambda _line: None) -> None:
-        """End the writes, let every group read to the end for a bounded time, end the groups."""
+        """End the writes, let every group read to the end for a bounded time, end the groups.
+
+        The wait ends early once nothing is left, or nothing more arrives: records that were lost never will.
+        """
         if not self._running():
             return
         write_phase(self._directory, Phase.DRAIN)
         deadline = time.monotonic() + drain_seconds
-        while (lost := self.report()["lost"]) and time.monotonic() < deadline:
-            progress(f"{lost} records still to be processed")
+        left, unchanged = self.report()["lost"], 0
+        while left and unchanged < _UNCHANGED_TIMES and time.monotonic() < deadline:
+            progress(f"{left} records still to be processed")
             time.sleep(1)
+            before, left = left, self.report()["lost"]
+            unchanged = unchanged + 1 if left == before else 0
         write_phase(self._directory, Phase.STOP)
         deadline = time.monotonic() + _END_SECONDS
         while self._running():
