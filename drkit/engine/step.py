@@ -64,6 +64,9 @@ class Step(Generic[Observation]):
         """One line about what the step will do, for the plan that is shown before anything is written."""
         raise NotImplementedError
 
+    def check(self, context: RunContext) -> None:
+        """Refuse, while the plan is made, what is known to fail later; reads only. Optional."""
+
     def prepare(self, context: RunContext) -> None:
         """Read whatever makes the step quick later; changes nothing. Optional."""
 

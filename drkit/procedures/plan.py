@@ -147,6 +147,8 @@ class Planner:
         forecast = self._forecast(mode, lag, positions)
         procedure = self.compose(request.procedure, mode, source, target)
         context = RunContext("", mode, source, target, {}, lambda _: None)
+        for step in procedure.steps:
+            step.check(context)
         return Plan(
             request=request,
             mode=mode,

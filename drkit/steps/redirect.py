@@ -32,6 +32,10 @@ class Redirect(Step[Observed]):
         changes = [f"{target.name} to {', '.join(target.values_for(context.target))}" for target in self._targets]
         return f"point {'; '.join(changes)}" if changes else "no redirect target is configured"
 
+    def check(self, context: RunContext) -> None:
+        """Refuse a target that points at neither region."""
+        self.observe(context)
+
     def observe(self, context: RunContext) -> Observed:
         """The control plane's values; refuses one that points at neither region."""
         observed = {target.name: target.observe() for target in self._targets}
