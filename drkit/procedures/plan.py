@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from drkit.domain.health import RegionHealth, Role, health_to_json
-from drkit.domain.lag import Amount, Exactly, MirrorLag, amount_to_json
+from drkit.domain.lag import Amount, Exactly, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_mode
 from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
 from drkit.engine.step import Procedure, RunContext
@@ -195,6 +195,9 @@ class Planner:
         if mode is FailoverMode.PLANNED:
             # The drain decides: the run stops rather than go on with a record that was not mirrored.
             return Forecast(Exactly(0), 0.0, positions.replay)
+        if not lag.partitions:
+            # No partition is not "no record": whatever the source has was never mirrored.
+            return Forecast(NotKnown("nothing of the service was mirrored yet"), None, positions.replay)
         return Forecast(lag.records, lag.seconds, positions.replay)
 
     def _limits(self) -> Limits:
