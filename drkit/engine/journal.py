@@ -114,7 +114,7 @@ class Journal:
         except DrkitError as error:
             if state is None:
                 raise
-            raise _dark(self._run_id, error) from error
+            raise _dark(state, error) from error
         self._state = after
         self._copy(sealed)
         return after
@@ -167,10 +167,12 @@ class Journal:
             self._note(f"the local copy of the journal is incomplete: {error.message}")
 
 
-def _dark(run_id: str, error: DrkitError) -> StateDarkError:
+def _dark(state: RunState, error: DrkitError) -> StateDarkError:
+    undo = "" if state.is_past_no_return else f", or drkit abort {state.run_id}"
+    resume = "" if state.is_being_undone else f"drkit resume {state.run_id}"
     return StateDarkError(
         f"the state bucket takes no events, so nothing more was done: {error.message}",
-        hint=f"when it answers again: drkit resume {run_id}, or drkit abort {run_id}",
+        hint=f"when it answers again: {(resume + undo).removeprefix(', or ')}",
     )
 
 

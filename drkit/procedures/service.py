@@ -22,7 +22,7 @@ from drkit.engine.listener import RunListener
 from drkit.engine.runner import Purpose, Runner
 from drkit.engine.step import Procedure
 from drkit.errors import DrkitError, ExitCode, RefusedError
-from drkit.ports import Clock
+from drkit.ports import Clock, Progress
 from drkit.procedures.failover import Parts, compose
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
@@ -104,9 +104,10 @@ class Service(Inspection):
 
     def run(self, plan: Plan, listener: RunListener, *, undo_on_failure: bool) -> RunReport:
         """Run a plan."""
-        run_id = journals.new_run_id(self._clock, plan.procedure.name)
-        journal = Journal(self._world.store, self._local_copy, self._clock, run_id=run_id)
-        lease = self._lease()
+        newest = next(iter(self._run_ids()), None)
+        run_id = journals.new_run_id(self._clock, plan.procedure.name, after=newest)
+        journal = self._journal(run_id, None, listener)
+        lease = self._lease(listener.note)
         lease.acquire(run_id)
         try:
             self._refuse_beside_unfinished()
@@ -163,13 +164,13 @@ class Service(Inspection):
 
     def _continue(self, run: UnfinishedRun, listener: RunListener, verb: Purpose) -> RunReport:
         plan = run.state.plan
-        lease = self._lease()
+        lease = self._lease(listener.note)
         previous = lease.acquire(run.run_id)
         try:
             state = journals.load(self._world.store, run.run_id)
             gone = bool(plan.options.get("source_is_gone"))
             procedure = self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
-            journal = Journal(self._world.store, self._local_copy, self._clock, run_id=run.run_id, state=state)
+            journal = self._journal(run.run_id, state, listener)
             runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt)
             with self._interrupt.installed():
                 runner.take_over(self._process.owner, verb, previous)
@@ -222,10 +223,17 @@ class Service(Inspection):
             undo_on_failure=undo_on_failure and plan.mode is FailoverMode.PLANNED,
         )
 
-    def _lease(self) -> Lease:
-        seconds = self.settings.timeouts.lease_seconds
+    def _journal(self, run_id: str, state: RunState | None, listener: RunListener) -> Journal:
+        return Journal(self._world.store, self._local_copy, self._clock, run_id=run_id, state=state, note=listener.note)
+
+    def _lease(self, progress: Progress) -> Lease:
         return Lease(
-            self._world.store, self._clock, owner=self._process.owner, seconds=seconds, is_gone=self._process.is_gone
+            self._world.store,
+            self._clock,
+            owner=self._process.owner,
+            seconds=self.settings.timeouts.lease_seconds,
+            is_gone=self._process.is_gone,
+            progress=progress,
         )
 
     def _run_ids(self) -> list[str]:
@@ -241,8 +249,7 @@ class Service(Inspection):
         found = self._unfinished()
         if found is not None:
             # Somebody may be at it right now: then the lease says who.
-            lease = self._lease()
-            lease.refuse_if_held(found.run_id)
+            self._lease(lambda _: None).refuse_if_held(found.run_id)
             raise RefusedError(
                 f"run {found.run_id} is unfinished ({found.phase.value})",
                 hint=f"drkit resume {found.run_id} goes on with it, drkit abort {found.run_id} undoes it",

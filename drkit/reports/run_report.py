@@ -8,10 +8,19 @@ from typing import Any, Final
 
 from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
-from drkit.domain.runs import RunState, StepOutcome
+from drkit.domain.naming import printable
+from drkit.domain.runs import RunState, StepOutcome, StepState
 from drkit.errors import ExitCode
 
 SCHEMA: Final = "drkit.run/1"
+
+_EXIT_CODES: Final = {
+    Phase.VERIFICATION_MISSED: ExitCode.VERIFICATION,
+    Phase.UNDONE: ExitCode.DONE,
+    Phase.REFUSED: ExitCode.REFUSED,
+    Phase.UNKNOWN: ExitCode.OUTCOME_UNKNOWN,
+    Phase.INTERRUPTED: ExitCode.INTERRUPTED,
+}
 
 _NO_OFFSETS: Final = {
     "groups": 0,
@@ -29,12 +38,14 @@ def report(state: RunState) -> dict[str, Any]:
     """The report as JSON values.
 
     ``rto_seconds``: decision to the first write that the new primary took, an application's if one was seen, else the
-    canary's; None if there was none. ``write_outage_seconds``: from the fence's refusal to that write.
-    ``records_lost``: 0 in planned mode once the mirror was drained; unknown when the source was gone.
+    canary's; None if there was none. ``write_outage_seconds``: from the moment at which writes were first refused to
+    that write. Both are None where clocks contradict each other. ``records_lost``: 0 in planned mode once the mirror
+    was drained; unknown when the source was gone. ``objectives``: what was aimed at, and whether it was met (None: not
+    known).
     """
     evidence = state.evidence
     first_write = _first_write(evidence)
-    fenced_at = evidence.get("fence-producers", {}).get("fenced_at")
+    rto = _between(state.started_at, first_write)
     return {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -44,30 +55,27 @@ def report(state: RunState) -> dict[str, Any]:
         "to": state.plan.target,
         "outcome": state.phase.value,
         "started_at": state.started_at.isoformat(),
+        "ended_at": state.last_at.isoformat() if state.phase.is_final else None,
         "operator": state.plan.operator,
+        "owner": state.owner,
         "accepted": dict(state.plan.options),
-        "rto_seconds": _between(state.started_at.isoformat(), first_write),
-        "write_outage_seconds": _between(fenced_at, first_write),
+        "rto_seconds": rto,
+        "write_outage_seconds": _between(_fenced_at(state), first_write),
         "records_lost": _lost(state),
         "last_mirrored": _last_mirrored(evidence),
         "offsets": evidence.get("translate-offsets", {}).get("offsets", _NO_OFFSETS),
-        "steps": [
-            {
-                "name": step.name,
-                "outcome": step.outcome.value,
-                "seconds": step.seconds,
-                "reason": step.reason,
-                "evidence": dict(step.evidence),
-            }
-            for step in state.steps.values()
-        ],
+        "objectives": _objectives(state, rto),
+        "steps": [_step(step) for step in state.steps.values()],
     }
 
 
 def exit_code(state: RunState) -> ExitCode:
-    """The exit code that a run's end means."""
-    codes = {Phase.SUCCEEDED: ExitCode.DONE, Phase.VERIFICATION_MISSED: ExitCode.VERIFICATION}
-    return codes.get(state.phase, ExitCode.DONE if state.phase is Phase.UNDONE else ExitCode.STOPPED)
+    """The exit code that a run's end means: 6 for a run that is done and missed its recovery time, too."""
+    if state.phase is Phase.SUCCEEDED:
+        rto = _between(state.started_at, _first_write(state.evidence))
+        missed = any(objective["met"] is False for objective in _objectives(state, rto))
+        return ExitCode.VERIFICATION if missed else ExitCode.DONE
+    return _EXIT_CODES.get(state.phase, ExitCode.STOPPED)
 
 
 def report_text(document: Mapping[str, Any]) -> str:
@@ -85,22 +93,66 @@ def report_text(document: Mapping[str, Any]) -> str:
         f"  positions          {offsets['exact']} of {offsets['partitions']} exact; {others}",
         f"  read again         {replay} by translation",
     ]
+    lines += [
+        f"  missed             {objective['name']}: {objective['value']} s, the objective is {objective['limit']} s"
+        for objective in document["objectives"]
+        if objective["met"] is False
+    ]
     for step in document["steps"]:
         if step["outcome"] != StepOutcome.PENDING.value:
-            reason = f"  {step['reason']}" if step["reason"] else ""
+            reason = f"  {printable(step['reason'])}" if step["reason"] else ""
             lines.append(f"    {step['name']:<18} {step['outcome']:<10} {step['seconds']:8.2f} s{reason}")
     return "\n".join(lines)
 
 
-def _first_write(evidence: Mapping[str, Mapping[str, Any]]) -> str | None:
-    seen = evidence.get("await-clients", {}).get("first_write_at")
-    return seen or evidence.get("promote", {}).get("canary_written_at")
+def _step(step: StepState) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "outcome": step.outcome.value,
+        "seconds": step.seconds,
+        "reason": step.reason,
+        "evidence": dict(step.evidence),
+    }
 
 
-def _between(begin: str | None, end: str | None) -> float | None:
-    if begin is None or end is None:
+def _first_write(evidence: Mapping[str, Mapping[str, Any]]) -> datetime | None:
+    seen = _moment(evidence.get("await-clients", {}).get("first_write_at"))
+    return seen or _moment(evidence.get("promote", {}).get("canary_written_at"))
+
+
+def _fenced_at(state: RunState) -> datetime | None:
+    """When writes were first refused.
+
+    A fence that was put again after an interruption has the later moment in its evidence; the outage began with the
+    first one.
+    """
+    fence = state.steps.get("fence-producers")
+    if fence is None or not fence.is_done or not fence.evidence.get("fenced_at"):
         return None
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
+    return fence.first_started_at if fence.times_started > 1 else _moment(fence.evidence["fenced_at"])
+
+
+def _objectives(state: RunState, rto: float | None) -> list[dict[str, Any]]:
+    limit = state.plan.objectives.get("rto_seconds")
+    if not isinstance(limit, int | float):
+        return []
+    met = None if rto is None else rto <= limit
+    return [{"name": "rto_seconds", "limit": limit, "value": rto, "met": met}]
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _between(begin: datetime | None, end: datetime | None) -> float | None:
+    if begin is None or end is None or begin.utcoffset() is None or end.utcoffset() is None:
+        return None
+    # The two may be of different machines' clocks: a negative duration is no figure.
+    seconds = round((end - begin).total_seconds(), 3)
+    return seconds if seconds >= 0 else None
 
 
 def _lost(state: RunState) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Operator:
         listener: RunListener | None = None,
         compose: Callable[[World], Procedure] = procedure,
         background: bool = False,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.store = state
         self.clock = clock
@@ -42,7 +43,7 @@ class Operator:
         self.listener: RunListener = listener or self.watcher
         self.interrupt = Interrupt()
         self.procedure = compose(world)
-        self.lease = Lease(state, clock, owner=owner, seconds=LEASE_SECONDS, is_gone=is_gone, background=background)
+        self.lease = Lease(state, clock, owner=owner, seconds=lease_seconds, is_gone=is_gone, background=background)
 
     def run(self, *, undo_on_failure: bool = False, run_id: str | None = None) -> RunState:
         """Begin a run and run it."""
@@ -51,7 +52,8 @@ class Operator:
         try:
             journal = self._journal(run_id, None)
             journal.append(planned(self.procedure, undo_on_failure=undo_on_failure))
-            return self._runner(journal).run()
+            with self.interrupt.installed():
+                return self._runner(journal).run()
         finally:
             self.lease.release()
 
@@ -72,11 +74,12 @@ class Operator:
         previous = self.lease.acquire(run_id)
         try:
             runner = self._runner(self._journal(run_id, journals.load(self.store, run_id)))
-            runner.take_over(self.owner, purpose, previous)
-            if purpose == "abort":
-                return runner.abort("asked for by the operator")
-            runner.refresh()
-            return runner.run()
+            with self.interrupt.installed():
+                runner.take_over(self.owner, purpose, previous)
+                if purpose == "abort":
+                    return runner.abort("asked for by the operator")
+                runner.refresh()
+                return runner.run()
         finally:
             self.lease.release()
 

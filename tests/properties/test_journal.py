@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.domain import run_events as ev
@@ -25,6 +25,7 @@ def nothing() -> None:
     """No fault."""
 
 
+@settings(deadline=None)
 @given(
     creates=st.lists(faults, min_size=1, max_size=12),
     gets=st.lists(lost_answers, min_size=1, max_size=12),

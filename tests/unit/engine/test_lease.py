@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -17,33 +16,13 @@ from drkit.engine.lease import Lease
 from drkit.errors import ExitCode, LeaseHeldError, LeaseLostError, RefusedError, UnreachableError
 from tests.fakes.aws import FakeObjectStore, Fault
 from tests.fakes.clock import FakeClock
+from tests.fakes.machine import Machine
 from tests.fakes.procedure import World, planned, procedure
 from tests.waiting import eventually
 
 RUN, OTHER_RUN = "20260101t000000z-failover-0a1b", "20260101t000001z-failover-0a1b"
 ALICE, BOB = "alice@here pid 1 started 1", "bob@there pid 2 started 2"
 SECONDS = 30.0
-
-
-class Machine:
-    """One machine's clock over the time that all share; its wall clock may be wrong by ``skew``."""
-
-    def __init__(self, shared: FakeClock, skew: timedelta = timedelta(0)) -> None:
-        self.shared = shared
-        self.skew = skew
-        self.suspended_seconds = 0.0
-        self.during_sleep: list[Callable[[], object]] = []
-
-    def now(self) -> datetime:
-        return self.shared.now() + self.skew
-
-    def monotonic(self) -> float:
-        return self.shared.monotonic() - self.suspended_seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.shared.advance(seconds)
-        for happening in self.during_sleep:
-            happening()
 
 
 class Rig:

@@ -1,0 +1,230 @@
+"""The final report: figures from the journal alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drkit.domain import run_events as ev
+from drkit.domain.lifecycle import Phase
+from drkit.domain.mode import FailoverMode
+from drkit.domain.run_entries import GENESIS, Entry, seal
+from drkit.domain.runs import RunState, advance, begin
+from drkit.errors import ExitCode
+from drkit.reports.run_report import exit_code, report, report_text
+
+BEGUN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+STEPS = ("pin", "fence-producers", "drain-mirror", "cut", "translate-offsets", "promote", "redirect", "await-clients")
+READING = ("pin", "drain-mirror", "await-clients")
+OFFSETS = {
+    "groups": 20,
+    "partitions": 120,
+    "exact": 118,
+    "bounded": 2,
+    "floor": 0,
+    "ahead": 0,
+    "unavailable": 0,
+    "replay_at_most": 7,
+}
+
+
+def at(seconds: float) -> str:
+    """A time in evidence, counted from the beginning."""
+    return (BEGUN + timedelta(seconds=seconds)).isoformat()
+
+
+EVIDENCE: Mapping[str, Mapping[str, Any]] = {
+    "fence-producers": {"fenced": True, "fenced_at": at(4.0)},
+    "cut": {"cut": {"orders": {"0": {"source_end": 9, "source_last": 8, "target_end": 9}}}},
+    "translate-offsets": {"offsets": OFFSETS},
+    "promote": {"canary_written_at": at(5.5)},
+    "await-clients": {"first_write_at": at(6.25)},
+}
+
+
+def run(
+    events: Sequence[tuple[float, ev.Event]],
+    *,
+    mode: FailoverMode = FailoverMode.PLANNED,
+    objectives: Mapping[str, Any] | None = None,
+) -> RunState:
+    """A run with these events at these seconds."""
+    plan = ev.RunPlanned(
+        procedure="failover",
+        mode=mode,
+        source="ap-east-2",
+        target="ap-northeast-1",
+        steps=tuple(ev.StepIdentity(name, 1, name not in READING) for name in STEPS),
+        no_return_after="redirect",
+        options={"accept_loss": "unknown"},
+        objectives=objectives if objectives is not None else {"rto_seconds": 600.0},
+        plan_digest="",
+        settings_digest="",
+        config_path=None,
+        operator="alice",
+        undo_on_failure=True,
+    )
+    state = begin(seal(Entry("r", 0, "0", BEGUN, "0.1.0", GENESIS, plan)))
+    for seconds, event in events:
+        when = BEGUN + timedelta(seconds=seconds)
+        state = advance(state, seal(Entry("r", state.next_seq, "x", when, "0.1.0", state.digest, event)))
+    return state
+
+
+def done(
+    *steps: str, start: float = 1.0, evidence: Mapping[str, Mapping[str, Any]] = EVIDENCE
+) -> list[tuple[float, ev.Event]]:
+    """These steps, each half a second after the other."""
+    events: list[tuple[float, ev.Event]] = []
+    for number, name in enumerate(steps):
+        begun = start + number / 2
+        if name not in READING:
+            events.append((begun, ev.StepStarted(name, "x")))
+        events.append((begun + 0.4, ev.StepSucceeded(name, evidence.get(name, {}), 0.4, satisfied=False)))
+    return events
+
+
+FINISHED = (10.0, ev.RunFinished(Phase.SUCCEEDED))
+
+
+def test_the_report_of_a_planned_run() -> None:
+    document = report(run([*done(*STEPS), FINISHED]))
+    assert json.loads(json.dumps(document)) == document
+    steps = document.pop("steps")
+    assert document == {
+        "schema": "drkit.run/1",
+        "run_id": "r",
+        "procedure": "failover",
+        "mode": "planned",
+        "from": "ap-east-2",
+        "to": "ap-northeast-1",
+        "outcome": "succeeded",
+        "started_at": at(0),
+        "ended_at": at(10),
+        "operator": "alice",
+        "owner": "alice",
+        "accepted": {"accept_loss": "unknown"},
+        "rto_seconds": 6.25,
+        "write_outage_seconds": 2.25,
+        "records_lost": {"known": 0, "unknown": False},
+        "last_mirrored": {"orders": {"0": 8}},
+        "offsets": OFFSETS,
+        "objectives": [{"name": "rto_seconds", "limit": 600.0, "value": 6.25, "met": True}],
+    }
+    assert [step["name"] for step in steps] == list(STEPS)
+    assert steps[1] == {
+        "name": "fence-producers",
+        "outcome": "succeeded",
+        "seconds": 0.4,
+        "reason": "",
+        "evidence": EVIDENCE["fence-producers"],
+    }
+
+
+def test_the_outage_of_an_interrupted_run_begins_with_its_first_fence() -> None:
+    again: list[tuple[float, ev.Event]] = [
+        (3.0, ev.RunTakenOver("bob", "resume", "alice")),
+        (60.0, ev.StepStarted("fence-producers", "x")),
+        (60.4, ev.StepSucceeded("fence-producers", {"fenced": True, "fenced_at": at(60.2)}, 0.4, satisfied=False)),
+    ]
+    late = {**EVIDENCE, "await-clients": {"first_write_at": at(70)}}
+    events = [*done(*STEPS[:2]), *again, *done(*STEPS[2:], start=61, evidence=late), (90.0, FINISHED[1])]
+    document = report(run(events))
+    assert document["write_outage_seconds"] == 68.5
+    assert document["rto_seconds"] == 70
+    assert document["owner"] == "bob"
+
+
+def test_without_an_application_the_canary_is_the_first_write() -> None:
+    silent = {**EVIDENCE, "await-clients": {"first_write_at": None}}
+    document = report(run([*done(*STEPS, evidence=silent), FINISHED]))
+    assert (document["rto_seconds"], document["write_outage_seconds"]) == (5.5, 1.5)
+
+
+def test_a_disaster_run_does_not_claim_to_know_what_was_lost() -> None:
+    gone = {**EVIDENCE, "fence-producers": {"fenced": False, "reason": "does not answer"}}
+    state = run([*done(*STEPS, evidence=gone), FINISHED], mode=FailoverMode.DISASTER)
+    document = report(state)
+    assert document["records_lost"] == {"known": 0, "unknown": True}
+    assert document["write_outage_seconds"] is None
+    assert "records lost       unknown" in report_text(document)
+
+
+@pytest.mark.parametrize("text", [at(-5), "yesterday", "2026-11-23T15:00:06", 7, None])
+def test_times_that_contradict_each_other_are_no_figure(text: Any) -> None:
+    odd = {**EVIDENCE, "await-clients": {"first_write_at": text}, "promote": {}}
+    document = report(run([*done(*STEPS, evidence=odd), FINISHED]))
+    assert document["rto_seconds"] is None
+    assert document["write_outage_seconds"] is None
+    assert document["objectives"][0]["met"] is None
+    assert "not known" in report_text(document)
+
+
+def test_an_unfinished_run_claims_nothing() -> None:
+    document = report(run(done("pin")))
+    assert document["outcome"] == "running"
+    assert document["ended_at"] is None
+    assert document["records_lost"] == {"known": 0, "unknown": True}
+    assert document["offsets"]["replay_at_most"] is None
+    assert [step["outcome"] for step in document["steps"]] == ["succeeded"] + ["pending"] * 7
+    assert report_text(document)
+
+
+def test_what_was_undone_is_no_evidence() -> None:
+    events = [
+        *done(*STEPS[:6]),
+        (5.0, ev.StepFailed("redirect", "somebody\x1b[31m else", "", 7, 0.1)),
+        (6.0, ev.AbortStarted("x")),
+    ]
+    state = run(events)
+    for name in reversed(STEPS[:6]):
+        if name not in READING:
+            for event in (ev.CompensationStarted(name), ev.CompensationDone(name, {"lifted": 2}, 0.1)):
+                state = advance(state, seal(Entry("r", state.next_seq, "x", BEGUN, "0.1.0", state.digest, event)))
+    document = report(state)
+    assert document["rto_seconds"] is None
+    assert document["last_mirrored"] == {}
+    text = report_text(document)
+    assert "\x1b" not in text
+    assert "somebody\\x1b[31m else" in text
+
+
+@pytest.mark.parametrize(
+    ("phase", "code"),
+    [
+        (Phase.SUCCEEDED, ExitCode.DONE),
+        (Phase.VERIFICATION_MISSED, ExitCode.VERIFICATION),
+        (Phase.REFUSED, ExitCode.REFUSED),
+        (Phase.UNDONE, ExitCode.DONE),
+        (Phase.STOPPED, ExitCode.STOPPED),
+        (Phase.UNDO_STOPPED, ExitCode.STOPPED),
+        (Phase.UNKNOWN, ExitCode.OUTCOME_UNKNOWN),
+        (Phase.INTERRUPTED, ExitCode.INTERRUPTED),
+    ],
+)
+def test_what_each_end_means_to_a_script(phase: Phase, code: ExitCode) -> None:
+    state = run([*done(*STEPS), FINISHED])
+    assert exit_code(replace(state, phase=phase)) is code
+
+
+def test_a_missed_recovery_time_is_said_and_is_its_own_exit_code() -> None:
+    state = run([*done(*STEPS), FINISHED], objectives={"rto_seconds": 6.0})
+    assert exit_code(state) is ExitCode.VERIFICATION
+    assert "missed             rto_seconds: 6.25 s, the objective is 6.0 s" in report_text(report(state))
+    assert exit_code(run([*done(*STEPS), FINISHED], objectives={})) is ExitCode.DONE
+
+
+def test_the_text_names_what_people_ask_first() -> None:
+    lines = report_text(report(run([*done(*STEPS), FINISHED]))).splitlines()
+    assert lines[0] == "failover r: succeeded"
+    assert "  ap-east-2 to ap-northeast-1, planned" in lines
+    assert "  records lost       0" in lines
+    assert "  write outage       2.25 s" in lines
+    assert "  recovery time      6.25 s" in lines
+    assert "  positions          118 of 120 exact; bounded 2, floor 0, ahead 0, unavailable 0" in lines
+    assert any(line.split() == ["redirect", "succeeded", "0.40", "s"] for line in lines)
