@@ -21,6 +21,7 @@ class CheckHealth(Step[None]):
 
     name = "check-health"
     is_effect = False
+    holds_over_interruption = False
 
     def __init__(self, health: HealthOf, *, source_is_gone: bool) -> None:
         self._health = health

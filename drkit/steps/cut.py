@@ -18,6 +18,7 @@ class RecordCut(Step[Lineage]):
     """Ends per partition, taken when nothing writes on either side, stored before the target opens for writes."""
 
     name = "cut"
+    holds_over_interruption = False
 
     def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord, names: TopicNames) -> None:
         self._world = world

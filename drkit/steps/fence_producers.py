@@ -29,6 +29,7 @@ class FenceProducers(Step[bool]):
     def __init__(self, world: World, source: RegionPorts) -> None:
         self._world = world
         self._source = source
+        self._answers = True
 
     def describe(self, context: RunContext) -> str:
         """Say what is fenced."""
@@ -41,8 +42,10 @@ class FenceProducers(Step[bool]):
 
     def observe(self, context: RunContext) -> bool:
         """Whether the old primary answers at all."""
-        if context.mode is Mode.PLANNED:
-            return True
+        self._answers = context.mode is Mode.PLANNED or self._is_there()
+        return self._answers
+
+    def _is_there(self) -> bool:
         try:
             self._source.health_reader.describe_cluster()
         except (UnreachableError, AuthError):
@@ -60,7 +63,7 @@ class FenceProducers(Step[bool]):
     def confirm(self, context: RunContext) -> Evidence:
         """Refused probe, then log ends that stand still with no transaction open."""
         clock = self._world.clock
-        if not self.observe(context):
+        if not self._answers:
             return {"fenced": False, "reason": f"{context.source} does not answer"}
         started = clock.monotonic()
         deadline = started + self._world.settings.timeouts.fence_seconds

@@ -36,6 +36,7 @@ class TranslateOffsets(Step[Translated]):
     """
 
     name = "translate-offsets"
+    holds_over_interruption = False
 
     def __init__(self, world: World, target: RegionPorts, translator: Translator, source: SourcePositions) -> None:
         self._world = world

@@ -76,7 +76,8 @@ class HealthCheck:
     """Samples one region.
 
     ``writer``: for the canary; None (a dry run) leaves it out. A reader with a deadline of its own, shorter than that
-    of other calls, keeps the check of a dead region short: each sample waits for it once.
+    of other calls, keeps the check of a dead region short: each sample waits for it once. ``earlier``: samples that
+    were taken a moment ago and are judged with the new ones, of which at least one is taken.
     """
 
     reader: KafkaReader
@@ -85,14 +86,16 @@ class HealthCheck:
     probes: Sequence[HealthProbe]
     clock: Clock
     settings: HealthSettings
+    earlier: Sequence[Sample] = ()
 
     def run(self) -> RegionHealth:
         """Take the samples and judge them. Errors of what is looked at are observations, not raised."""
-        samples: list[Sample] = []
-        for number in range(self.settings.samples):
+        samples = list(self.earlier)
+        missing = max(1, self.settings.samples - len(samples))
+        for number in range(missing):
             if number:
                 self.clock.sleep(self.settings.interval_seconds)
-            samples.append(self._sample(is_last=number == self.settings.samples - 1))
+            samples.append(self._sample(is_last=number == missing - 1))
         verdict = combine([judge(sample, self.settings.expected) for sample in samples])
         return RegionHealth(self.reader.region, self.settings.expected.role, verdict, tuple(samples))
 

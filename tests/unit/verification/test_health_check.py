@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,18 @@ def test_a_dead_region_is_asked_once_per_sample() -> None:
     health = check(region, probes=(FakeProbe("app", [ProbeStatus.UNREACHABLE]),)).run()
     assert isinstance(health.verdict, Unreachable)
     assert region.calls == ["describe_cluster"] * 3
+
+
+def test_samples_of_a_moment_ago_are_judged_with_one_new_one() -> None:
+    region = MemoryRegion("a")
+    before = check(region).run()
+    clock = FakeClock()
+    again = replace(check(region, clock=clock), earlier=before.samples).run()
+    assert (len(again.samples), clock.slept_seconds) == (4, [])
+    region.die()
+    contradicted = replace(check(region), earlier=before.samples).run()
+    assert isinstance(contradicted.verdict, Unknown)
+    assert Problem.FLAPPING in problems(contradicted)
 
 
 def test_refused_credentials_are_no_sign_of_death() -> None:
