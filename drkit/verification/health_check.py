@@ -77,7 +77,7 @@ class HealthCheck:
 
     ``writer``: for the canary; None (a dry run) leaves it out. A reader with a deadline of its own, shorter than that
     of other calls, keeps the check of a dead region short: each sample waits for it once. ``earlier``: samples that
-    were taken a moment ago and are judged with the new ones, of which at least one is taken.
+    were taken a moment ago: one new one that agrees with them is enough.
     """
 
     reader: KafkaReader
@@ -90,12 +90,14 @@ class HealthCheck:
 
     def run(self) -> RegionHealth:
         """Take the samples and judge them. Errors of what is looked at are observations, not raised."""
-        samples = list(self.earlier)
-        missing = max(1, self.settings.samples - len(samples))
-        for number in range(missing):
-            if number:
-                self.clock.sleep(self.settings.interval_seconds)
-            samples.append(self._sample(is_last=number == missing - 1))
+        samples = [*self.earlier, self._sample(is_last=bool(self.earlier) or self.settings.samples == 1)]
+        verdicts = [type(judge(sample, self.settings.expected)) for sample in samples]
+        if verdicts[-1] not in verdicts[:-1]:
+            # None earlier, or they are of another time.
+            samples = samples[-1:]
+        for number in range(len(samples), self.settings.samples):
+            self.clock.sleep(self.settings.interval_seconds)
+            samples.append(self._sample(is_last=number == self.settings.samples - 1))
         verdict = combine([judge(sample, self.settings.expected) for sample in samples])
         return RegionHealth(self.reader.region, self.settings.expected.role, verdict, tuple(samples))
 

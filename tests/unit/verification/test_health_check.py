@@ -75,16 +75,20 @@ def test_a_dead_region_is_asked_once_per_sample() -> None:
     assert region.calls == ["describe_cluster"] * 3
 
 
-def test_samples_of_a_moment_ago_are_judged_with_one_new_one() -> None:
-    region = MemoryRegion("a")
+def test_one_sample_is_enough_that_agrees_with_those_of_a_moment_ago() -> None:
+    region, clock = MemoryRegion("a"), FakeClock()
     before = check(region).run()
-    clock = FakeClock()
     again = replace(check(region, clock=clock), earlier=before.samples).run()
     assert (len(again.samples), clock.slept_seconds) == (4, [])
+
+
+def test_samples_of_another_time_do_not_count() -> None:
+    region, clock = MemoryRegion("a"), FakeClock()
+    before = check(region).run()
     region.die()
-    contradicted = replace(check(region), earlier=before.samples).run()
-    assert isinstance(contradicted.verdict, Unknown)
-    assert Problem.FLAPPING in problems(contradicted)
+    now = replace(check(region, clock=clock), earlier=before.samples).run()
+    assert isinstance(now.verdict, Unreachable)
+    assert (len(now.samples), clock.slept_seconds) == (3, [1.5, 1.5])
 
 
 def test_refused_credentials_are_no_sign_of_death() -> None:
