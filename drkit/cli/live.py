@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-_MARKS = {"succeeded": ("✔", "green"), "failed": ("✘", "red"), "unknown": ("?", "yellow"), "undone": ("↩", "yellow")}
+_MARKS = {
+    "succeeded": ("✔", "green"),
+    "missed": ("!", "red"),
+    "failed": ("✘", "red"),
+    "unknown": ("?", "yellow"),
+    "undone": ("↩", "yellow"),
+}
 
 
 def listener(steps: Sequence[str]) -> LiveView | LineView:

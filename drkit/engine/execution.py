@@ -107,6 +107,14 @@ class Execution:
             hit(step.name, "after-evidence")
         self._listener.step_finished(step.name, StepOutcome.SUCCEEDED.value, seconds, _summary(step, evidence))
 
+    def is_begun(self, step: Step[Any]) -> bool:
+        """Whether any of a step's effect is there. Raises ``StepFailure``."""
+        started = self._clock.monotonic()
+        try:
+            return step.is_begun(self._context(), step.observe(self._context()))
+        except Exception as error:
+            raise self._failed(step, known(error), started) from error
+
     def undo(self, step: Step[Any]) -> None:
         """Undo a step. Raises ``UndoRefused`` if a guard refused before anything was undone, else ``StepFailure``."""
         self._interrupt.raise_if_asked()

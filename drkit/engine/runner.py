@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import Phase
@@ -15,7 +15,7 @@ from drkit.engine.interrupt import Interrupt, InterruptedRunError, RunInterrupte
 from drkit.engine.journal import Journal
 from drkit.engine.lease import Lease
 from drkit.engine.listener import GuardedListener, RunListener
-from drkit.engine.step import Procedure
+from drkit.engine.step import Procedure, Step
 from drkit.errors import DrkitError, ExitCode, RefusedError, StalePlanError, StoppedError, UnknownOutcomeError
 from drkit.ports import Clock
 
@@ -28,8 +28,8 @@ _CHANGED_NOTHING = (ExitCode.AUTHENTICATION, ExitCode.REFUSED, ExitCode.PLAN_STA
 class Runner:
     """Runs, resumes or undoes one procedure under one journal and one lease, both of which the caller has opened.
 
-    A new run is planned in the journal before ``run``. A run that goes on needs ``take_over`` first, then ``refresh``
-    and ``run``, or ``abort``.
+    A new run is planned in the journal before ``run``. A run that goes on needs ``take_over`` first, then ``resume`` or
+    ``abort``.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class Runner:
         self._journal = journal
         self._interrupt = interrupt
         self._execution = Execution(journal, lease, clock, GuardedListener(listener), interrupt)
-        self._is_prepared = False
 
     def take_over(self, owner: str, purpose: Purpose, previous: str) -> None:
         """Put the run on record as this process's: from here on every append of an earlier one fails.
@@ -70,15 +69,6 @@ class Runner:
         self._journal.append(ev.RunTakenOver(owner, purpose, previous))
         hit(RUN, "after-take-over")
 
-    def refresh(self) -> None:
-        """Establish time-bound facts again (a fence, a drain, health), unless clients were redirected already.
-
-        Only the ones before the first step that is not done: what comes after them is established anyway. Raises as
-        ``run`` does.
-        """
-        if not self._journal.state.is_past_no_return:
-            self._guarded(self._refresh)
-
     def run(self) -> RunState:
         """Do every step that is not done; the final state.
 
@@ -87,10 +77,20 @@ class Runner:
         ``RunInterruptedError``, ``LeaseLostError``; an exception of no known kind as ``BugError``, or as itself where
         ``DRKIT_DEBUG`` is set.
         """
-        self._interrupt.farewell = f"drkit resume {self._journal.state.run_id} goes on"
         if self._journal.state.next_seq == 1:
             hit(RUN, "after-plan")
-        self._guarded(self._perform_all)
+        return self._do(self._perform_all)
+
+    def resume(self) -> RunState:
+        """As ``run``, for a run that was taken over: time-bound facts from before it are established again, in order.
+
+        Unless clients may have been redirected: what was true before they moved cannot be measured any more.
+        """
+        return self._do(self._perform_again)
+
+    def _do(self, perform: Callable[[], None]) -> RunState:
+        self._interrupt.farewell = f"{self._resume()} goes on"
+        self._guarded(perform)
         missed = self._journal.state.facts.has_missed
         return self._finish(Phase.VERIFICATION_MISSED if missed else Phase.SUCCEEDED)
 
@@ -133,30 +133,30 @@ class Runner:
                 hint=f"go on with the version that planned it, drkit {state.written_by}",
             )
 
-    def _refresh(self) -> None:
-        self._prepare()
-        for step in self._procedure.steps:
-            if not self._journal.state.steps[step.name].is_done:
-                return
-            if not step.holds_over_interruption:
-                self._execution.perform(step)
+    def _perform_again(self) -> None:
+        self._perform_all(again=not self._may_have_redirected())
 
-    def _perform_all(self) -> None:
-        self._prepare()
-        for step in self._procedure.steps:
-            if not self._journal.state.steps[step.name].is_done:
-                self._execution.perform(step)
+    def _perform_all(self, *, again: bool = False) -> None:
+        """Every step that is not done, and with ``again`` every one whose facts do not outlast an interruption."""
+        due = [step for step in self._procedure.steps if not self._is_done(step) or self._is_due_again(step, again)]
+        # Before the first effect, every step reads what makes it quick later.
+        for step in due:
+            self._execution.prepare(step)
+        for step in due:
+            self._execution.perform(step)
 
-    def _prepare(self) -> None:
-        """Before the first effect, every step that may yet be done reads what makes it quick later."""
-        if self._is_prepared:
-            return
+    def _is_done(self, step: Step[Any]) -> bool:
+        return self._journal.state.steps[step.name].is_done
+
+    @staticmethod
+    def _is_due_again(step: Step[Any], again: bool) -> bool:
+        return again and not step.holds_over_interruption
+
+    def _may_have_redirected(self) -> bool:
+        """Whether clients may have moved, by the journal or by what the world shows of an effect without evidence."""
         state = self._journal.state
-        for step in self._procedure.steps:
-            refreshed = not step.holds_over_interruption and not state.is_past_no_return
-            if refreshed or not state.steps[step.name].is_done:
-                self._execution.prepare(step)
-        self._is_prepared = True
+        redirect = next(step for step in self._procedure.steps if step.name == self._procedure.no_return_after)
+        return state.is_past_no_return or (state.steps[redirect.name].begun and self._execution.is_begun(redirect))
 
     def _guarded(self, perform: Callable[[], None]) -> None:
         try:

@@ -58,7 +58,8 @@ class Step(Generic[Observation]):
     is_effect: ClassVar[bool] = True
     """False for a step that only reads: the engine places no failpoints and journals no intent for it."""
     holds_over_interruption: ClassVar[bool] = True
-    """False for time-bound facts (a fence, a drain, health): a resumed run establishes them again."""
+    """False for time-bound facts (a fence, a drain, health) and what follows from them: a resumed run does these steps
+    again, unless clients may have been redirected already."""
 
     def describe(self, context: RunContext) -> str:
         """One line about what the step will do, for the plan that is shown before anything is written."""
@@ -77,6 +78,10 @@ class Step(Generic[Observation]):
     def is_satisfied(self, context: RunContext, observation: Observation) -> bool:
         """Whether the effect is there already, so that ``apply`` is not needed."""
         raise NotImplementedError
+
+    def is_begun(self, context: RunContext, observation: Observation) -> bool:
+        """Whether any of the effect is there already. Asked of the step behind which there is no return."""
+        return self.is_satisfied(context, observation)
 
     def apply(self, context: RunContext, observation: Observation) -> None:
         """Make the effect. Compare-and-set at the resource: nothing that changed since ``observe`` is overwritten."""

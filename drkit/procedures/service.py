@@ -176,8 +176,7 @@ class Service(Inspection):
                 runner.take_over(self._process.owner, verb, previous)
                 if verb == "abort":
                     return _reported(runner.abort("asked for by the operator"))
-                runner.refresh()
-                return _reported(runner.run())
+                return _reported(runner.resume())
         finally:
             lease.release()
 

@@ -36,9 +36,11 @@ class PlanFailback(Step[None]):
         epoch = self._record.read().of_run(context.run_id)
         if epoch is None:
             raise RefusedError("the lineage does not hold this run's cut", hint="restore lineage.json")
-        old = self._source if context.mode is Mode.PLANNED else None
+        is_fenced = bool(context.of("fence-producers").get("fenced"))
+        # A source that was declared gone and took the fence is there to be asked.
+        old = self._source if context.mode is Mode.PLANNED or is_fenced else None
         planner = FailbackPlanner(old, self._world.clock, self._settings)
-        self._plan = planner.plan(epoch, fence_holds=bool(context.of("fence-producers").get("fenced")))
+        self._plan = planner.plan(epoch, fence_holds=is_fenced)
 
     def is_satisfied(self, context: RunContext, observation: None) -> bool:
         """Whether both documents are stored."""

@@ -57,6 +57,10 @@ class Redirect(Step[Observed]):
             for target in self._targets
         )
 
+    def is_begun(self, context: RunContext, observation: Observed) -> bool:
+        """Any target points at the new primary."""
+        return any(observation[t.name].values == t.values_for(context.target) for t in self._targets)
+
     def apply(self, context: RunContext, observation: Observed) -> None:
         """Switch each, wait until it is in sync, then until its servers answer with it."""
         self._switch(context, observation, context.target)

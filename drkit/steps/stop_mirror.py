@@ -24,6 +24,7 @@ class StopMirror(Step[States]):
     """
 
     name = "stop-mirror"
+    holds_over_interruption = False
 
     def __init__(self, world: World, mirror: Mirror) -> None:
         self._world = world
@@ -82,6 +83,7 @@ class MirrorStopped(Step[States]):
 
     name = "mirror-stopped"
     is_effect = False
+    holds_over_interruption = False
 
     def __init__(self, world: World, mirror: Mirror) -> None:
         self._world = world

@@ -78,8 +78,7 @@ class Operator:
                 runner.take_over(self.owner, purpose, previous)
                 if purpose == "abort":
                     return runner.abort("asked for by the operator")
-                runner.refresh()
-                return runner.run()
+                return runner.resume()
         finally:
             self.lease.release()
 

@@ -77,6 +77,9 @@ class Effect(Step[Mapping[str, str]]):
     def is_satisfied(self, context: RunContext, observation: Mapping[str, str]) -> bool:
         return set(observation.values()) == {self._wanted(context)}
 
+    def is_begun(self, context: RunContext, observation: Mapping[str, str]) -> bool:
+        return self._wanted(context) in observation.values()
+
     def apply(self, context: RunContext, observation: Mapping[str, str]) -> None:
         self._world.happen(self.name, "apply")
         first, second = self._parts

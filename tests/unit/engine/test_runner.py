@@ -347,6 +347,35 @@ class TestResume:
         assert world.count("fence", "apply") == 1
         assert world.count("pin", "observe") == 1
 
+    def test_what_a_resumed_run_had_not_yet_established_again_when_it_died_is_established_by_the_next(
+        self, operator: Operator, world: World
+    ) -> None:
+        world.faults["promote", "apply"] = raising(RefusedError("no"))
+        with pytest.raises(StoppedError):
+            operator.run()
+        world.faults.clear()
+        world.put("fence-2", "off")
+        world.faults["fence", "half-way"] = raising(KeyboardInterrupt())
+        with pytest.raises(RunInterruptedError):
+            operator.resume()
+        world.faults.clear()
+        drained = world.count("drain", "confirm")
+        assert operator.resume().phase is Phase.SUCCEEDED
+        assert world.count("drain", "confirm") == drained + 1
+        assert world.parts() == everything_on(world)
+
+    @pytest.mark.parametrize(("method", "times"), [("observe", 1), ("half-way", 0), ("confirm", 0)])
+    def test_once_clients_may_have_moved_nothing_is_established_again(
+        self, operator: Operator, world: World, method: str, times: int
+    ) -> None:
+        world.faults["redirect", method] = raising(KeyboardInterrupt())
+        with pytest.raises(RunInterruptedError):
+            operator.run()
+        world.faults.clear()
+        fenced, drained = world.count("fence", "observe"), world.count("drain", "confirm")
+        assert operator.resume().phase is Phase.SUCCEEDED
+        assert (world.count("fence", "observe"), world.count("drain", "confirm")) == (fenced + times, drained + times)
+
     def test_a_worn_out_fact_that_cannot_be_established_stops_or_undoes_the_run(
         self, operator: Operator, world: World
     ) -> None:
