@@ -10,14 +10,13 @@ from drkit.domain.kafka import TopicPartition
 from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.positions import GroupPosition, by_group, totals
 from drkit.engine.step import Evidence, Mode, RunContext, Step
-from drkit.errors import RefusedError, StalePlanError, StoppedError
+from drkit.errors import RefusedError, StalePlanError
+from drkit.steps.group_offsets import Offsets, commit_groups
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import RegionPorts, World
 from drkit.verification.positions import Translator
 
 _SHOWN_GROUPS = 5
-
-Offsets = Mapping[str, Mapping[TopicPartition, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +72,10 @@ class TranslateOffsets(Step[Translated]):
         return _missing(observation.wanted, observation.earlier) == {}
 
     def apply(self, context: RunContext, observation: Translated) -> None:
-        """Commit, group by group. A partial failure names what was not written."""
+        """Commit. A partial failure names what was not written; running again writes the rest."""
         # The earlier positions are stored before the first commit: undoing must not depend on this process.
         self._remember(context, observation)
-        failures: list[str] = []
-        for group, offsets in observation.wanted.items():
-            failed = self._target.writer.alter_group_offsets(group, offsets)
-            failures += [f"{group} on {failure.partition}: {failure.reason}" for failure in failed]
-        if failures:
-            raise StoppedError(
-                f"{len(failures)} positions were not written, first {failures[0]}",
-                hint="the others were written; running again writes the rest",
-            )
+        commit_groups(self._target.writer, observation.wanted)
 
     def confirm(self, context: RunContext) -> Evidence:
         """Read back, and report every position."""
@@ -114,11 +105,9 @@ class TranslateOffsets(Step[Translated]):
             return {"restored": 0}
         earlier = {group: from_tree(tree) for group, tree in json.loads(stored.body).items()}
         self._require_idle(earlier)
-        for group, offsets in earlier.items():
-            if offsets:
-                self._target.writer.alter_group_offsets(group, offsets)
-            else:
-                self._target.writer.delete_group(group)
+        commit_groups(self._target.writer, {group: offsets for group, offsets in earlier.items() if offsets})
+        for group in (group for group, offsets in earlier.items() if not offsets):
+            self._target.writer.delete_group(group)
         return {"restored": len(earlier)}
 
     def _committed(self, context: RunContext) -> tuple[Offsets, Mapping[str, str]]:
