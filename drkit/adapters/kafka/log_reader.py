@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -43,14 +44,28 @@ def consumer(connection: Connection, *, committed: bool, small: bool) -> Any:
     )
 
 
-def merged(ranges: Iterable[ReadRange]) -> dict[TopicPartition, deque[ReadRange]]:
-    """Ranges per partition, in order, without overlap, with small gaps closed."""
+class Wanted:
+    """Which offsets ranges hold, asked in O(log n): thousands of positions of one partition are a usual case."""
+
+    def __init__(self, ranges: Iterable[ReadRange]) -> None:
+        queues = merged(ranges, gap=0)
+        self._starts = {partition: [one.start for one in queue] for partition, queue in queues.items()}
+        self._ends = {partition: [one.end for one in queue] for partition, queue in queues.items()}
+
+    def holds(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether the offset lies in one of the partition's ranges."""
+        place = bisect_right(self._starts[partition], offset) - 1
+        return place >= 0 and offset < self._ends[partition][place]
+
+
+def merged(ranges: Iterable[ReadRange], *, gap: int = _READ_THROUGH_RECORDS) -> dict[TopicPartition, deque[ReadRange]]:
+    """Ranges per partition, in order, without overlap, gaps of up to ``gap`` offsets closed, empty ones left out."""
     queues: dict[TopicPartition, deque[ReadRange]] = {}
     for one in sorted(ranges, key=lambda r: (r.partition, r.start)):
         if one.end <= one.start:
             continue
         queue = queues.setdefault(one.partition, deque())
-        if queue and one.start <= queue[-1].end + _READ_THROUGH_RECORDS:
+        if queue and one.start <= queue[-1].end + gap:
             queue[-1] = ReadRange(one.partition, queue[-1].start, max(queue[-1].end, one.end))
         else:
             queue.append(one)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import translated
-from drkit.adapters.kafka.log_reader import RangeReader, Tail, to_record
+from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
 from drkit.domain.kafka import (
     Acl,
     ClusterDescription,
@@ -135,18 +135,18 @@ class ConfluentReader:
 
     def read(self, ranges: Sequence[ReadRange], *, committed: bool = True) -> Iterator[Record]:
         """Data records within the ranges."""
-        wanted = _by_partition(ranges)
+        wanted = Wanted(ranges)
         for partition, message in RangeReader(self._connection, ranges, committed=committed).messages():
-            if any(one.start <= message.offset() < one.end for one in wanted[partition]):
+            if wanted.holds(partition, message.offset()):
                 yield to_record(message)
 
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
         """Offsets of committed data records within the ranges."""
-        wanted = _by_partition(ranges)
+        wanted = Wanted(ranges)
         found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
         for partition, message in RangeReader(self._connection, ranges, committed=True).messages():
             offset = message.offset()
-            if any(one.start <= offset < one.end for one in wanted[partition]):
+            if wanted.holds(partition, offset):
                 found[partition].append(offset)
         return found
 
@@ -210,13 +210,6 @@ class ConfluentReader:
 
     def _wait(self, what: str, future: Any) -> Any:
         return self._connection.wait(what, future)
-
-
-def _by_partition(ranges: Sequence[ReadRange]) -> dict[TopicPartition, list[ReadRange]]:
-    grouped: dict[TopicPartition, list[ReadRange]] = {}
-    for one in ranges:
-        grouped.setdefault(one.partition, []).append(one)
-    return grouped
 
 
 def _state(state: Any) -> GroupState:
