@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from drkit.adapters.aws.objects import S3ObjectStore
 from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.local.clock import SystemClock
 from drkit.adapters.local.files import LocalObjectStore, append_line
+from tests.bench import translation
 from tests.fakes.moto import moto_process
 
 REGION: Final = "ap-southeast-1"
@@ -77,6 +79,8 @@ def journal_appends() -> Iterator[Mapping[str, Run]]:
 
 
 BENCHMARKS = {"journal-appends": (journal_appends, APPENDS)}
+REPORTS = {"translation": translation.report}
+"""Those that say their figures themselves."""
 
 
 def measure(runs: Mapping[str, Run], repeats: int) -> Mapping[str, list[list[float]]]:
@@ -96,13 +100,18 @@ def measure(runs: Mapping[str, Run], repeats: int) -> Mapping[str, list[list[flo
 
 def main(names: list[str]) -> int:
     """Measure the named benchmarks (none: all) and print medians."""
-    unknown = sorted(set(names) - set(BENCHMARKS))
+    known = [*BENCHMARKS, *REPORTS]
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        print(f"unknown: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)  # noqa: T201
+        print(f"unknown: {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)  # noqa: T201
         return 2
     for name, value in environment().items():
         print(f"{name:16} {value}")  # noqa: T201
-    for name in names or BENCHMARKS:
+    for name in names or known:
+        if name in REPORTS:
+            print(f"\n{name}: {translation.__doc__}")  # noqa: T201
+            REPORTS[name](partial(print, flush=True))
+            continue
         prepare, repeats = BENCHMARKS[name]
         print(f"\n{name}: {prepare.__doc__}")  # noqa: T201
         print(f"{ROUNDS} rounds of {repeats} in turns, one after the other; one round before is not counted")  # noqa: T201

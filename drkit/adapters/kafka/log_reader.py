@@ -14,9 +14,10 @@ from drkit.domain.kafka import Record, TopicPartition
 from drkit.errors import RefusedError
 from drkit.ports import ReadRange
 
-_SMALL_RANGE_RECORDS: Final = 1000
-_READ_THROUGH_RECORDS: Final = 200
-"""Two ranges with a smaller gap are read in one go: a seek costs about as much."""
+_SMALL_RANGE_RECORDS: Final = 50_000
+_READ_THROUGH_RECORDS: Final = 3000
+"""Two ranges with a smaller gap are read in one go. Measured: 600,000 records/s in a row; a seek costs 1 ms where
+batches are small and 8 ms where they are large, because a broker answers with whole batches."""
 _STALL_FACTOR: Final = 3
 _POLL_SECONDS: Final = 0.004
 """``consume`` waits for all the messages that it was asked for, or for this long: it is the latency of every seek."""
@@ -36,10 +37,10 @@ def consumer(connection: Connection, *, committed: bool, small: bool) -> Any:
             auto_offset_reset="earliest",
             fetch_wait_max_ms=10,
             fetch_error_backoff_ms=20,
-            # Reading ahead only delays the next seek when ranges are small (measured: 240 ranges in 0.28 s, not 1.6 s).
+            # Reading ahead only delays the next seek (measured: 109 ranges of 12 partitions in 0.7 s, not 1.8 s).
             fetch_queue_backoff_ms=5,
-            queued_min_messages=50 if small else 50_000,
-            max_partition_fetch_bytes=16 * 1024 if small else 1024 * 1024,
+            queued_min_messages=1000 if small else 50_000,
+            max_partition_fetch_bytes=(64 if small else 1024) * 1024,
         )
     )
 
@@ -80,6 +81,8 @@ class RangeReader:
         self._queues = merged(ranges)
         self._small = all(r.end - r.start <= _SMALL_RANGE_RECORDS for queue in self._queues.values() for r in queue)
         self._committed = committed
+        self._next: dict[TopicPartition, int] = {}
+        """Per partition, the offset below which everything was seen: what was consumed before a seek comes again."""
 
     def messages(self) -> Iterator[tuple[TopicPartition, Any]]:
         """Every data message within the merged ranges. Raises when no progress is made within the deadline."""
@@ -107,16 +110,17 @@ class RangeReader:
             queue = self._queues.get(partition)
             if queue is None:
                 continue
+            offset = message.offset()
             if _is_end(message, self._connection.region):
                 queue.clear()
-            elif message.offset() >= queue[0].end:
-                self._advance(client, queue, message.offset())
-                if queue and queue[0].start <= message.offset() < queue[0].end:
+            elif offset >= self._next.get(partition, 0):
+                self._next[partition] = offset + 1
+                if offset >= queue[0].end:
+                    self._advance(client, queue, offset)
+                if queue and queue[0].start <= offset:
                     yield partition, message
-            elif message.offset() >= queue[0].start:
-                yield partition, message
-                if message.offset() == queue[0].end - 1:
-                    self._advance(client, queue, message.offset() + 1)
+                    if offset == queue[0].end - 1:
+                        self._advance(client, queue, offset + 1)
             if not queue:
                 self._finish(client, partition)
 

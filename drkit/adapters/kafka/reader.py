@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -143,7 +144,7 @@ class ConfluentReader:
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
         """Offsets of committed data records within the ranges."""
         wanted = Wanted(ranges)
-        found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
+        found = {one.partition: array("q") for one in ranges}
         for partition, message in RangeReader(self._connection, ranges, committed=True).messages():
             offset = message.offset()
             if wanted.holds(partition, offset):
