@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import is_one_of, translated
 from drkit.domain.kafka import Record, TopicPartition
-from drkit.errors import RefusedError
 from drkit.ports import ReadRange
 
 _SMALL_RANGE_RECORDS: Final = 1000
@@ -58,7 +57,11 @@ def merged(ranges: Iterable[ReadRange]) -> dict[TopicPartition, deque[ReadRange]
 
 
 class RangeReader:
-    """Reads many ranges of many partitions at once; per partition in order."""
+    """Reads many ranges of many partitions at once; per partition in order, each message once.
+
+    The ranges lie within their logs: a consumer never ends a range that begins beyond the last stable offset, and one
+    that begins beyond the log end would be read from the log start.
+    """
 
     def __init__(self, connection: Connection, ranges: Sequence[ReadRange], *, committed: bool) -> None:
         self._connection = connection
@@ -81,12 +84,13 @@ class RangeReader:
                 if batch:
                     progress_at = time.monotonic()
                 elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
-                    raise translated(None, f"reading {next(iter(self._queues))}", self._connection.region)
+                    raise self._connection.silence(f"reading {next(iter(self._queues))}")
                 yield from self._take(client, batch)
         finally:
             client.close()
 
     def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[tuple[TopicPartition, Any]]:
+        fetched = {TopicPartition(m.topic(), m.partition()): m.offset() for m in batch if m.error() is None}
         for message in batch:
             partition = TopicPartition(message.topic(), message.partition())
             queue = self._queues.get(partition)
@@ -95,23 +99,24 @@ class RangeReader:
             if _is_end(message, self._connection.region):
                 queue.clear()
             elif message.offset() >= queue[0].end:
-                self._advance(client, queue, message.offset())
+                self._advance(client, queue, message.offset(), fetched[partition])
                 if queue and queue[0].start <= message.offset() < queue[0].end:
                     yield partition, message
             elif message.offset() >= queue[0].start:
                 yield partition, message
                 if message.offset() == queue[0].end - 1:
-                    self._advance(client, queue, message.offset() + 1)
+                    self._advance(client, queue, message.offset() + 1, fetched[partition])
             if not queue:
                 self._finish(client, partition)
 
     @staticmethod
-    def _advance(client: Any, queue: deque[ReadRange], position: int) -> None:
+    def _advance(client: Any, queue: deque[ReadRange], position: int, fetched: int) -> None:
+        """Go on to the next range. ``fetched``: the batch goes up to there; what is in it must not come again."""
         from confluent_kafka import TopicPartition as Position
 
         while queue and queue[0].end <= position:
             queue.popleft()
-        if queue and queue[0].start > position:
+        if queue and queue[0].start > fetched:
             client.seek(Position(queue[0].partition.topic, queue[0].partition.partition, queue[0].start))
 
     def _finish(self, client: Any, partition: TopicPartition) -> None:
@@ -134,8 +139,7 @@ class Tail:
     def catch_up(self) -> Sequence[Record]:
         """What was added up to the log ends at the time of the call."""
         ends: Mapping[int, int] = self._ends(self._topic)
-        if self._client is None:
-            self._open(ends)
+        self._follow(ends.keys() - self._next.keys())
         found: list[Record] = []
         progress_at = time.monotonic()
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
@@ -143,7 +147,7 @@ class Tail:
             if batch:
                 progress_at = time.monotonic()
             elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
-                raise translated(None, f"reading {self._topic}", self._connection.region)
+                raise self._connection.silence(f"reading {self._topic}")
             for message in batch:
                 if _is_end(message, self._connection.region):
                     self._next[message.partition()] = max(self._next[message.partition()], message.offset())
@@ -158,13 +162,17 @@ class Tail:
             self._client.close()
             self._client = None
 
-    def _open(self, ends: Mapping[int, int]) -> None:
+    def _follow(self, partitions: Collection[int]) -> None:
+        """Follow these, too: they held nothing when the others were begun with, or were not there."""
         from confluent_kafka import OFFSET_BEGINNING
         from confluent_kafka import TopicPartition as Position
 
-        self._client = consumer(self._connection, committed=True, small=False)
-        self._next = dict.fromkeys(ends, 0)
-        self._client.assign([Position(self._topic, partition, OFFSET_BEGINNING) for partition in ends])
+        if not partitions:
+            return
+        if self._client is None:
+            self._client = consumer(self._connection, committed=True, small=False)
+        self._client.incremental_assign([Position(self._topic, number, OFFSET_BEGINNING) for number in partitions])
+        self._next.update(dict.fromkeys(partitions, 0))
 
 
 def to_record(message: Any) -> Record:
@@ -190,5 +198,4 @@ def _is_end(message: Any, region: str) -> bool:
         return True
     from confluent_kafka import KafkaException
 
-    failure = translated(KafkaException(error), f"reading {message.topic()}", region)
-    raise failure if not isinstance(failure, RefusedError) else RefusedError(failure.message, hint=failure.hint)
+    raise translated(KafkaException(error), f"reading {message.topic()}", region)
