@@ -2,6 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from drkit.adapters.kafka.client import Connection, client_settings
+from drkit.adapters.kafka.reader import ConfluentReader
+from drkit.adapters.kafka.writer import ConfluentWriter
+from drkit.config.load import load
+from drkit.config.secrets import resolve_secret
+from drkit.sandbox import Sandbox
+from tests.contracts.kafka_bench import FakeBench, KafkaBench, RealBench
 from tests.fakes.moto import moto_endpoint, no_aws_identity
 
 __all__ = ["moto_endpoint", "no_aws_identity"]
+
+REGION = "ap-east-2"
+
+
+@pytest.fixture(scope="session")
+def drkit_settings(sandbox: Sandbox) -> dict[str, Any]:
+    """How drkit connects to the sandbox's primary."""
+    cluster = load(sandbox.config).regions[REGION].cluster
+    return client_settings(cluster, lambda reference: resolve_secret(reference, base=sandbox.config.parent))
+
+
+@pytest.fixture(scope="session")
+def drkit_clients(drkit_settings: dict[str, Any]) -> Iterator[tuple[ConfluentReader, ConfluentWriter]]:
+    """Drkit's reader and writer of the sandbox's primary."""
+    connection = Connection(REGION, drkit_settings, 5.0)
+    writer = ConfluentWriter(connection)
+    yield ConfluentReader(connection), writer
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def administrator(sandbox: Sandbox) -> tuple[dict[str, Any], AdminClient]:
+    """Settings and an admin client of the sandbox's primary's super user."""
+    settings = dict(sandbox.status().regions[REGION].clients["admin"])
+    return settings, AdminClient({**settings, "log_level": 0})
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.sandbox)])
+def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaBench]:
+    """A cluster, drkit's reader and writer of it, and others who use it."""
+    if request.param == "fake":
+        yield FakeBench()
+        return
+    reader, writer = request.getfixturevalue("drkit_clients")
+    bench = RealBench(reader, writer, *request.getfixturevalue("administrator"))
+    try:
+        yield bench
+    finally:
+        bench.close()

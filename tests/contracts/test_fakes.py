@@ -6,9 +6,10 @@ import pytest
 
 from drkit.errors import StalePlanError, UnreachableError
 from drkit.ports import PreconditionFailed, ProbeStatus
-from tests.fakes.aws import FakeObjectStore, FakeRedirect, Fault
+from tests.fakes.aws import FakeObjectStore, FakeRedirect
 from tests.fakes.clock import FakeClock
 from tests.fakes.probes import FakeProbe
+from tests.fakes.scripted import Fault
 
 
 def test_a_lost_answer_has_had_its_effect() -> None:

@@ -4,62 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
-from enum import Enum, auto
+from collections.abc import Iterator, Mapping
 
 from drkit.adapters.object_keys import check_key, check_prefix
-from drkit.errors import RefusedError, StalePlanError, UnreachableError
+from drkit.errors import RefusedError, StalePlanError
 from drkit.ports import PreconditionFailed, RecordSet, StoredObject
+from tests.fakes.scripted import Scripted
 
 
-class Fault(Enum):
-    """What can go wrong with one call."""
-
-    LOST_ANSWER = auto()
-    """The effect happens, its answer is lost."""
-    NOT_ARRIVED = auto()
-    """Nothing happens, and no answer comes."""
-    LOST_CONDITION = auto()
-    """A 412 although the condition holds: what a blind second attempt of a write that had succeeded gets."""
-
-
-Script = Fault | Callable[[], object]
-"""A fault, or what somebody else does just before the call takes effect."""
-
-
-class _Scripted:
-    """Faults by the name of the call, used up one by one; ``is_dark`` fails every call until it is lifted."""
-
-    def __init__(self) -> None:
-        self.is_dark = False
-        self.calls: list[tuple[str, str]] = []
-        self._scripts: defaultdict[str, deque[Script]] = defaultdict(deque)
-
-    def on_next(self, call: str, *scripts: Script) -> None:
-        """What happens to the next calls of this name."""
-        self._scripts[call].extend(scripts)
-
-    def _begin(self, call: str, argument: str) -> Fault | None:
-        self.calls.append((call, argument))
-        if self.is_dark:
-            raise UnreachableError(f"{call} {argument}: dark")
-        script = self._scripts[call].popleft() if self._scripts[call] else None
-        if script is Fault.NOT_ARRIVED:
-            raise UnreachableError(f"{call} {argument}: not arrived")
-        if script is Fault.LOST_CONDITION:
-            raise PreconditionFailed(f"{call} {argument}: lost condition")
-        if script is None or isinstance(script, Fault):
-            return script
-        script()
-        return None
-
-    def _end(self, fault: Fault | None, call: str, argument: str) -> None:
-        if fault is Fault.LOST_ANSWER:
-            raise UnreachableError(f"{call} {argument}: lost answer")
-
-
-class FakeObjectStore(_Scripted):
+class FakeObjectStore(Scripted):
     """``drkit.ports.ObjectStore``. As in S3 an ETag is a hash of the content and nothing else."""
 
     def __init__(self) -> None:
@@ -97,7 +50,7 @@ class FakeObjectStore(_Scripted):
         return iter(sorted(key for key in self.objects if key.startswith(prefix)))
 
 
-class FakeRedirect(_Scripted):
+class FakeRedirect(Scripted):
     """``drkit.ports.RedirectWriter``. Name servers give the old values until the change is in sync.
 
     ``pending_asks``: how often ``is_in_sync`` says no to a new change. ``not_as_expected``: why ``observe`` refuses.

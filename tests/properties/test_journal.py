@@ -10,9 +10,10 @@ from drkit.domain.run_entries import parse
 from drkit.engine import journal as journals
 from drkit.engine.journal import Journal, StateDarkError
 from drkit.errors import LeaseLostError
-from tests.fakes.aws import FakeObjectStore, Fault
+from tests.fakes.aws import FakeObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.procedure import World, planned, procedure
+from tests.fakes.scripted import Fault
 
 RUN_ID = "20260101t000000z-failover-0a1b"
 PLAN = planned(procedure(World(FakeObjectStore())))

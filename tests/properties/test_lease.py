@@ -12,9 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from drkit.engine.lease import Lease
 from drkit.errors import DrkitError, LeaseHeldError, LeaseLostError, UnreachableError
 from drkit.ports import PreconditionFailed
-from tests.fakes.aws import FakeObjectStore, Fault
+from tests.fakes.aws import FakeObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.machine import Machine
+from tests.fakes.scripted import Fault
 
 SECONDS = 30.0
 RUN = "20260101t000000z-failover-0a1b"

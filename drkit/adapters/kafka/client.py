@@ -9,6 +9,7 @@ from typing import Any
 from drkit.adapters.kafka.failures import is_authentication, translated
 from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
+from drkit.errors import DrkitError
 
 ResolveSecret = Callable[[str], str]
 
@@ -81,7 +82,7 @@ class Connection:
         while not future.done():
             self.admin.poll(0.005)
             if is_authentication(self._last_error) or time.monotonic() > deadline:
-                raise translated(None, what, self.region, self._last_error)
+                raise self.silence(what)
         try:
             return future.result(0)
         except KafkaException as error:
@@ -96,6 +97,10 @@ class Connection:
         except KafkaException as error:
             self.admin.poll(0)
             raise translated(error, what, self.region, self._last_error) from error
+
+    def silence(self, what: str) -> DrkitError:
+        """The error for something that did not answer in time, with what librdkafka last said about the connection."""
+        return translated(None, what, self.region, self._last_error)
 
     def _remember(self, error: Any) -> None:
         self._last_error = error

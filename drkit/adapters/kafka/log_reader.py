@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import is_one_of, translated
 from drkit.domain.kafka import Record, TopicPartition
-from drkit.errors import RefusedError
 from drkit.ports import ReadRange
 
 _SMALL_RANGE_RECORDS: Final = 50_000
@@ -39,7 +38,7 @@ def consumer(connection: Connection, *, committed: bool, small: bool) -> Any:
             fetch_error_backoff_ms=20,
             # Reading ahead only delays the next seek (measured: 109 ranges of 12 partitions in 0.7 s, not 1.8 s).
             fetch_queue_backoff_ms=5,
-            queued_min_messages=1000 if small else 50_000,
+            queued_min_messages=1000 if small else 5000,
             max_partition_fetch_bytes=(64 if small else 1024) * 1024,
         )
     )
@@ -74,15 +73,17 @@ def merged(ranges: Iterable[ReadRange], *, gap: int = _READ_THROUGH_RECORDS) -> 
 
 
 class RangeReader:
-    """Reads many ranges of many partitions at once; per partition in order."""
+    """Reads many ranges of many partitions at once; per partition in order, each message once.
+
+    The ranges lie within their logs: a consumer never ends a range that begins beyond the last stable offset, and one
+    that begins beyond the log end would be read from the log start.
+    """
 
     def __init__(self, connection: Connection, ranges: Sequence[ReadRange], *, committed: bool) -> None:
         self._connection = connection
         self._queues = merged(ranges)
         self._small = all(r.end - r.start <= _SMALL_RANGE_RECORDS for queue in self._queues.values() for r in queue)
         self._committed = committed
-        self._next: dict[TopicPartition, int] = {}
-        """Per partition, the offset below which everything was seen: what was consumed before a seek comes again."""
 
     def messages(self) -> Iterator[tuple[TopicPartition, Any]]:
         """Every data message within the merged ranges. Raises when no progress is made within the deadline."""
@@ -99,38 +100,47 @@ class RangeReader:
                 if batch:
                     progress_at = time.monotonic()
                 elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
-                    raise translated(None, f"reading {next(iter(self._queues))}", self._connection.region)
+                    raise self._connection.silence(f"reading {next(iter(self._queues))}")
                 yield from self._take(client, batch)
         finally:
             client.close()
 
     def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[tuple[TopicPartition, Any]]:
+        by_partition: dict[tuple[str, int], list[Any]] = {}
         for message in batch:
-            partition = TopicPartition(message.topic(), message.partition())
+            by_partition.setdefault((message.topic(), message.partition()), []).append(message)
+        for (topic, number), messages in by_partition.items():
+            partition = TopicPartition(topic, number)
             queue = self._queues.get(partition)
-            if queue is None:
-                continue
-            offset = message.offset()
+            if queue is not None:
+                yield from ((partition, message) for message in self._wanted(client, queue, messages))
+                if not queue:
+                    self._finish(client, partition)
+
+    def _wanted(self, client: Any, queue: deque[ReadRange], messages: Sequence[Any]) -> Iterator[Any]:
+        """Messages of one partition, in order, as long as there are ranges."""
+        fetched = max((message.offset() for message in messages if message.error() is None), default=-1)
+        for message in messages:
             if _is_end(message, self._connection.region):
                 queue.clear()
-            elif offset >= self._next.get(partition, 0):
-                self._next[partition] = offset + 1
-                if offset >= queue[0].end:
-                    self._advance(client, queue, offset)
-                if queue and queue[0].start <= offset:
-                    yield partition, message
-                    if offset == queue[0].end - 1:
-                        self._advance(client, queue, offset + 1)
             if not queue:
-                self._finish(client, partition)
+                return
+            offset = message.offset()
+            if offset >= queue[0].end:
+                self._advance(client, queue, offset, fetched)
+            if queue and queue[0].start <= offset:
+                yield message
+                if offset == queue[0].end - 1:
+                    self._advance(client, queue, offset + 1, fetched)
 
     @staticmethod
-    def _advance(client: Any, queue: deque[ReadRange], position: int) -> None:
+    def _advance(client: Any, queue: deque[ReadRange], position: int, fetched: int) -> None:
+        """Go on to the next range. ``fetched``: the batch goes up to there; what is in it must not come again."""
         from confluent_kafka import TopicPartition as Position
 
         while queue and queue[0].end <= position:
             queue.popleft()
-        if queue and queue[0].start > position:
+        if queue and queue[0].start > fetched:
             client.seek(Position(queue[0].partition.topic, queue[0].partition.partition, queue[0].start))
 
     def _finish(self, client: Any, partition: TopicPartition) -> None:
@@ -153,8 +163,7 @@ class Tail:
     def catch_up(self) -> Sequence[Record]:
         """What was added up to the log ends at the time of the call."""
         ends: Mapping[int, int] = self._ends(self._topic)
-        if self._client is None:
-            self._open(ends)
+        self._follow(ends.keys() - self._next.keys())
         found: list[Record] = []
         progress_at = time.monotonic()
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
@@ -162,7 +171,7 @@ class Tail:
             if batch:
                 progress_at = time.monotonic()
             elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
-                raise translated(None, f"reading {self._topic}", self._connection.region)
+                raise self._connection.silence(f"reading {self._topic}")
             for message in batch:
                 if _is_end(message, self._connection.region):
                     self._next[message.partition()] = max(self._next[message.partition()], message.offset())
@@ -177,13 +186,17 @@ class Tail:
             self._client.close()
             self._client = None
 
-    def _open(self, ends: Mapping[int, int]) -> None:
+    def _follow(self, partitions: Collection[int]) -> None:
+        """Follow these, too: they held nothing when the others were begun with, or were not there."""
         from confluent_kafka import OFFSET_BEGINNING
         from confluent_kafka import TopicPartition as Position
 
-        self._client = consumer(self._connection, committed=True, small=False)
-        self._next = dict.fromkeys(ends, 0)
-        self._client.assign([Position(self._topic, partition, OFFSET_BEGINNING) for partition in ends])
+        if not partitions:
+            return
+        if self._client is None:
+            self._client = consumer(self._connection, committed=True, small=False)
+        self._client.incremental_assign([Position(self._topic, number, OFFSET_BEGINNING) for number in partitions])
+        self._next.update(dict.fromkeys(partitions, 0))
 
 
 def to_record(message: Any) -> Record:
@@ -209,5 +222,4 @@ def _is_end(message: Any, region: str) -> bool:
         return True
     from confluent_kafka import KafkaException
 
-    failure = translated(KafkaException(error), f"reading {message.topic()}", region)
-    raise failure if not isinstance(failure, RefusedError) else RefusedError(failure.message, hint=failure.hint)
+    raise translated(KafkaException(error), f"reading {message.topic()}", region)

@@ -87,6 +87,16 @@ class ConfluentReader:
         ends = self._list_offsets(partitions, OffsetSpec.latest(), uncommitted)
         return {p: LogRange(starts[p], ends[p], min(stable[p], ends[p])) for p in partitions}
 
+    def _within_logs(self, ranges: Sequence[ReadRange], *, committed: bool) -> list[ReadRange]:
+        """The ranges as far as there is something to read in them."""
+        wanted = [one for one in ranges if one.start < one.end]
+        logs = self.log_ranges({one.partition for one in wanted})
+        ends = {p: log.stable_end if committed else log.end for p, log in logs.items()}
+        return [
+            ReadRange(p, max(start, logs[p].start), min(end, ends[p]))
+            for p, start, end in ((one.partition, one.start, one.end) for one in wanted)
+        ]
+
     def groups(self) -> Mapping[str, GroupDescription]:
         """Every classic and consumer group, without its members."""
         listed = self._wait("list groups", self._admin.list_consumer_groups(request_timeout=self._timeout))
@@ -137,7 +147,8 @@ class ConfluentReader:
     def read(self, ranges: Sequence[ReadRange], *, committed: bool = True) -> Iterator[Record]:
         """Data records within the ranges."""
         wanted = Wanted(ranges)
-        for partition, message in RangeReader(self._connection, ranges, committed=committed).messages():
+        within = self._within_logs(ranges, committed=committed)
+        for partition, message in RangeReader(self._connection, within, committed=committed).messages():
             if wanted.holds(partition, message.offset()):
                 yield to_record(message)
 
@@ -145,7 +156,8 @@ class ConfluentReader:
         """Offsets of committed data records within the ranges."""
         wanted = Wanted(ranges)
         found = {one.partition: array("q") for one in ranges}
-        for partition, message in RangeReader(self._connection, ranges, committed=True).messages():
+        within = self._within_logs(ranges, committed=True)
+        for partition, message in RangeReader(self._connection, within, committed=True).messages():
             offset = message.offset()
             if wanted.holds(partition, offset):
                 found[partition].append(offset)
@@ -153,15 +165,15 @@ class ConfluentReader:
 
     def tail(self, topic: str) -> Tail:
         """Follow a topic from its start."""
-        if topic not in self.describe_topics([topic]):
-            raise RefusedError(f"{self.region} has no topic {topic}")
+        self._stable_ends(topic)
         return Tail(self._connection, topic, self._stable_ends)
 
     def _stable_ends(self, topic: str) -> dict[int, int]:
-        partitions = self.describe_topics([topic])[topic].topic_partitions
-        return {
-            p.partition: log.stable_end for p, log in self.log_ranges(partitions).items() if log.stable_end > log.start
-        }
+        found = self.describe_topics([topic]).get(topic)
+        if found is None:
+            raise RefusedError(f"{self.region} has no topic {topic}")
+        logs = self.log_ranges(found.topic_partitions)
+        return {p.partition: log.stable_end for p, log in logs.items() if log.stable_end > log.start}
 
     def _list_offsets(
         self,

@@ -12,9 +12,10 @@ from drkit.domain.run_entries import JournalError, parse
 from drkit.engine import journal as journals
 from drkit.engine.journal import Journal, StateDarkError
 from drkit.errors import AuthError, LeaseLostError, RefusedError, UnreachableError, UsageError
-from tests.fakes.aws import FakeObjectStore, Fault
+from tests.fakes.aws import FakeObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.procedure import World, planned, procedure
+from tests.fakes.scripted import Fault
 
 PLAN = planned(procedure(World(FakeObjectStore())))
 PIN = ev.StepSucceeded("pin", {}, 0.1, satisfied=True)

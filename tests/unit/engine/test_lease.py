@@ -14,10 +14,11 @@ from drkit.engine.holder import parse_holder
 from drkit.engine.journal import Journal, StateDarkError
 from drkit.engine.lease import Lease
 from drkit.errors import ExitCode, LeaseHeldError, LeaseLostError, RefusedError, UnreachableError
-from tests.fakes.aws import FakeObjectStore, Fault
+from tests.fakes.aws import FakeObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.machine import Machine
 from tests.fakes.procedure import World, planned, procedure
+from tests.fakes.scripted import Fault
 from tests.waiting import eventually
 
 RUN, OTHER_RUN = "20260101t000000z-failover-0a1b", "20260101t000001z-failover-0a1b"
