@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -155,7 +154,7 @@ class ConfluentReader:
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
         """Offsets of committed data records within the ranges."""
         wanted = Wanted(ranges)
-        found = {one.partition: array("q") for one in ranges}
+        found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
         within = self._within_logs(ranges, committed=True)
         for partition, message in RangeReader(self._connection, within, committed=True).messages():
             offset = message.offset()
