@@ -17,6 +17,7 @@ from drkit.errors import ExitCode, StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from drkit.domain.ledger_report import Judgement
     from drkit.procedures.service import Service
     from drkit.sandbox import Sandbox
     from drkit.sandbox.workload.control import Workload
@@ -80,7 +81,7 @@ def _start(box: Sandbox) -> None:
 
 def _warm(workload: Workload, rate: int) -> None:
     deadline = time.monotonic() + 60
-    while workload.report()["acknowledged"] < rate * _WARM_SECONDS * 0.8:
+    while workload.acknowledged_records() < rate * _WARM_SECONDS * 0.8:
         if time.monotonic() > deadline:
             raise StoppedError("the workload does not reach its rate on this machine", hint="drkit demo --rate 500")
         time.sleep(1)
@@ -110,10 +111,17 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
     time.sleep(_AFTER_SECONDS)
     with _said("the service drains, and the ledger is read"):
         workload.stop(drain_seconds=60)
-        ledger = workload.report()
-        lost = workload.lost()
-    promises = _disaster_promises(run, ledger, workload) if disaster else _planned_promises(run, ledger)
-    return {"schema": "drkit.demo/1", "run": run, "ledger": ledger, "promises": promises, "records_lost": len(lost)}
+        judgement = workload.judge()
+        ledger = judgement.document()
+    promises = _disaster_promises(run, ledger, judgement) if disaster else _planned_promises(run, ledger)
+    promises |= {"the ledger is complete": ledger["drained"] and not ledger["dead"] and not ledger["torn"]}
+    return {
+        "schema": "drkit.demo/1",
+        "run": run,
+        "ledger": ledger,
+        "promises": promises,
+        "records_lost": ledger["lost"],
+    }
 
 
 def _await_checkpoints(service: Service, workload: Workload) -> None:
@@ -136,16 +144,16 @@ def _planned_promises(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict
     }
 
 
-def _disaster_promises(run: Mapping[str, Any], ledger: Mapping[str, Any], workload: Workload) -> dict[str, bool]:
+def _disaster_promises(run: Mapping[str, Any], ledger: Mapping[str, Any], judgement: Judgement) -> dict[str, bool]:
     above = {
         one.record
-        for one in workload.acknowledged()
+        for one in judgement.writes.all_acknowledged()
         if one.place.region == run["from"] and one.place.offset > (_last(run, one.place.topic, one.place.partition))
     }
     return {
         "the run succeeded": run["outcome"] == "succeeded",
         "the loss was reported as unknown": run["records_lost"]["unknown"],
-        "lost exactly what is above the last mirrored offset": {one.record for one in workload.lost()} == above,
+        "lost exactly what is above the last mirrored offset": {one.record for one, _ in judgement.lost()} == above,
         "out of order 0": ledger["out_of_order"] == 0,
     }
 

@@ -14,6 +14,7 @@ import click
 
 from drkit.cli.options import output_option
 from drkit.cli.workload import workload
+from drkit.domain.naming import printable
 from drkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def up(
         status = box.up(progress)
         after_up(box.config)
         progress("ready")
-    _show(status, output)
+    _show(box, status, output)
 
 
 @sandbox.command()
@@ -110,12 +111,13 @@ def down(directory: Path, keep: bool) -> None:
 @_dir_option
 @output_option
 def status(directory: Path, output: str) -> None:
-    """Show addresses and processes.
+    """Show addresses and processes, those of a workload too.
 
     As JSON (schema drkit.sandbox/1) with librdkafka settings for the users `admin` and `app`, whose passwords are of
     use on this machine only.
     """
-    _show(open_sandbox(directory).status(), output)
+    box = open_sandbox(directory)
+    _show(box, box.status(), output)
 
 
 @sandbox.command()
@@ -179,15 +181,20 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield advance
 
 
-def _show(status: SandboxStatus, output: str) -> None:
+def _show(box: Sandbox, status: SandboxStatus, output: str) -> None:
+    from drkit.sandbox.workload.control import Workload
+
+    processes_of_workload = Workload(box).processes()
     if output == "json":
-        click.echo(json.dumps(status.document(), indent=2))
+        click.echo(json.dumps({**status.document(), "workload": processes_of_workload}, indent=2))
         return
     for name, region in status.regions.items():
         processes = ", ".join(f"{what} {found.state}" for what, found in region.processes.items())
         click.echo(f"{name:<15} {region.bootstrap:<17} {processes}; Connect {region.connect_url}")
     click.echo(f"{'aws':<15} {status.services['aws'].state}; {status.aws_endpoint_url}")
     click.echo(f"{'dns':<15} {status.services['dns'].state}; {status.bootstrap_name} at {status.dns}")
+    for name, how in processes_of_workload.items():
+        click.echo(f"{'workload':<15} {name.removeprefix('workload-')} {printable(how)}")
     click.echo(f"{'config':<15} {status.config}")
 
 

@@ -1,30 +1,65 @@
 """What a workload's ledger proves: lost, replayed and reordered records are counted, never guessed.
 
-A record's id is ``producer | key | sequence``; it is never used twice, so an attempt whose outcome is unknown and its
-repetition are two records.
+Every record has an id that is never used again, so an attempt whose outcome is unknown and its repetition are two
+records. Writers note how each of theirs ended; groups note what they processed and which commits were accepted, in
+this order. The words:
+
+- acknowledged: the broker acknowledged the record; in a transaction, it acknowledged the commit.
+- lost: acknowledged, and a group that subscribes to its topic has passed it by without processing it. What a group has
+  not come to yet is *pending*; after the group has read everything there is to the end (*drained*), it is lost.
+- replayed: processed again by a group that had *committed* past it, on whichever side.
+- duplicate: processed more than once for any reason, replays among them. A batch whose commit was refused is delivered
+  again: duplicates, no replays.
+- out of order: an acknowledged record that a group processed for the first time after a later one of the same writer
+  and key. (A record whose outcome its writer never learned has no promised place.)
+- torn: an entry that was half written when its process was killed. What it said is not known; that it was there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from enum import IntEnum
+from typing import Final, NamedTuple
 
-SCHEMA: Final = "drkit.ledger/1"
+SHOWN: Final = 20
+"""Offenders of each kind that are kept."""
 
-_KEY_BITS: Final = 16
-_SEQUENCE_BITS: Final = 40
-_SHOWN: Final = 20
+KEY_BITS: Final = 12
+WRITER_BITS: Final = 4
+_SEQUENCE_BITS: Final = 36
+_RUN_SHIFT: Final = _SEQUENCE_BITS + KEY_BITS + WRITER_BITS
 
 
-def record_id(producer: int, key: int, sequence: int) -> int:
-    """The id of a producer's record; 64 bits."""
-    return (producer << (_KEY_BITS + _SEQUENCE_BITS)) | (key << _SEQUENCE_BITS) | sequence
+def record_id(run: int, writer: int, key: int, sequence: int) -> int:
+    """The id of a writer's record, 64 bits: run (12), writer (4), key (12), sequence (36).
+
+    Two ids that differ in their sequence only are two records of one writer and key, the later one with the higher id.
+    """
+    return (((run << WRITER_BITS | writer) << KEY_BITS) | key) << _SEQUENCE_BITS | sequence
+
+
+def ids_of_run(run: int) -> range:
+    """Every id that the writers of a run can give."""
+    return range(run << _RUN_SHIFT, (run + 1) << _RUN_SHIFT)
+
+
+def lane_of(record: int) -> int:
+    """What has an order: the writer and the key. Ids within a lane rise in the order of writing."""
+    return record >> _SEQUENCE_BITS
+
+
+class Origin(NamedTuple):
+    """One partition on one side."""
+
+    region: str
+    topic: str
+    partition: int
 
 
 class Place(NamedTuple):
-    """Where a record is: region, topic, partition, offset."""
+    """Where a record is."""
 
     region: str
     topic: str
@@ -33,122 +68,141 @@ class Place(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """A record that the brokers acknowledged (in a transaction: when it was committed)."""
+    """A record that the broker acknowledged, where it was written, and when (ms since the epoch)."""
 
     record: int
     place: Place
-    at: float
-    """Seconds since the epoch."""
+    at_ms: int
 
 
-class Processed(NamedTuple):
-    """A record that a group processed."""
+class Delivery(NamedTuple):
+    """A record as a group got it: ``place`` is where the group read it, not where it was written first."""
 
     record: int
     place: Place
-
-
-class Committed(NamedTuple):
-    """The group's commit of everything that it processed since the last one was accepted."""
-
-
-class Abandoned(NamedTuple):
-    """A commit was refused, or the client was replaced: what was processed since the last commit comes again."""
-
-
-GroupEvent = Processed | Committed | Abandoned
 
 
 @dataclass(slots=True)
-class GroupFindings:
-    """One group's figures. ``duplicates``: processed more than once for any reason, ``replayed`` among them."""
+class Sightings:
+    """How often something was seen, and the first times: a run that reads everything again sees millions."""
 
-    processed: int = 0
-    duplicates: int = 0
-    replayed: list[Processed] = field(default_factory=list)
-    out_of_order: list[Processed] = field(default_factory=list)
-    lost: list[Acknowledged] = field(default_factory=list)
+    records: int = 0
+    first: list[Delivery] = field(default_factory=list)
+
+    def add(self, record: int, origin: Origin, offset: int) -> None:
+        """Note one more."""
+        self.records += 1
+        if len(self.first) < SHOWN:
+            self.first.append(Delivery(record, Place(*origin, offset)))
 
 
-def judge_group(events: Iterable[GroupEvent], acknowledged: Iterable[Acknowledged]) -> GroupFindings:
-    """Hold a group's history against what was acknowledged on its topics.
+class Outcome(IntEnum):
+    """How a record ended for its writer."""
 
-    Replayed: processed again although the group had *committed* past it, on whichever side. Out of order: processed for
-    the first time after a later record of the same producer and key was. Lost: acknowledged and never processed.
+    ACKNOWLEDGED = 0
+    FAILED = 1
+    """The broker refused it."""
+    ABORTED = 2
+    """Its transaction was aborted, and the broker said so."""
+    UNKNOWN = 3
+    """No answer, or the client was given up before one came."""
+
+
+@dataclass(slots=True)
+class WrittenLog:
+    """What was acknowledged in one partition on one side: parallel columns, by offset once ``Writes`` is settled."""
+
+    records: array[int] = field(default_factory=lambda: array("Q"))
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    times_ms: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, record: int, offset: int, at_ms: int) -> None:
+        """Add an acknowledged record."""
+        self.records.append(record)
+        self.offsets.append(offset)
+        self.times_ms.append(at_ms)
+
+    def sort(self) -> None:
+        """Order by offset: transactions are acknowledged after records that were written later."""
+        order = sorted(range(len(self.offsets)), key=self.offsets.__getitem__)
+        self.records = array("Q", [self.records[index] for index in order])
+        self.offsets = array("q", [self.offsets[index] for index in order])
+        self.times_ms = array("q", [self.times_ms[index] for index in order])
+
+
+@dataclass(slots=True)
+class Writes:
+    """Everything that the writers of a run know.
+
+    ``ended_ms``: when they were told to end; None while they write. ``torn``: entries that were half written.
     """
-    found = GroupFindings()
-    seen: set[int] = set()
-    committed: set[int] = set()
-    pending: list[int] = []
-    newest: dict[tuple[int, str], int] = {}
-    for event in events:
-        match event:
-            case Processed(record, place):
-                found.processed += 1
-                pending.append(record)
-                if record in seen:
-                    found.duplicates += 1
-                    if record in committed:
-                        found.replayed.append(event)
-                    continue
-                seen.add(record)
-                lane = (record >> _SEQUENCE_BITS, place.topic)
-                if record < newest.get(lane, -1):
-                    found.out_of_order.append(event)
-                newest[lane] = max(record, newest.get(lane, -1))
-            case Committed():
-                committed.update(pending)
-                pending.clear()
-            case Abandoned():
-                pending.clear()
-    found.lost = [one for one in acknowledged if one.record not in seen]
-    return found
+
+    run: int
+    logs: dict[Origin, WrittenLog] = field(default_factory=dict)
+    unacknowledged: dict[Outcome, set[int]] = field(
+        default_factory=lambda: {outcome: set() for outcome in Outcome if outcome is not Outcome.ACKNOWLEDGED}
+    )
+    ended_ms: int | None = None
+    torn: int = 0
+    _acknowledged: set[int] | None = None
+
+    def log(self, origin: Origin) -> WrittenLog:
+        """What was acknowledged there, to add to."""
+        return self.logs.setdefault(origin, WrittenLog())
+
+    def settle(self) -> None:
+        """Order every log; to be called once, after the last record was added."""
+        for log in self.logs.values():
+            log.sort()
+
+    def at(self, origin: Origin, index: int) -> Acknowledged:
+        """One acknowledged record of a settled log."""
+        log = self.logs[origin]
+        return Acknowledged(log.records[index], Place(*origin, log.offsets[index]), log.times_ms[index])
+
+    def all_acknowledged(self) -> Iterable[Acknowledged]:
+        """Every acknowledged record, log by log."""
+        return (self.at(origin, index) for origin, log in self.logs.items() for index in range(len(log.records)))
+
+    def count(self) -> int:
+        """How many records were acknowledged."""
+        return sum(len(log.records) for log in self.logs.values())
+
+    def is_acknowledged(self, record: int) -> bool:
+        """Whether the record was acknowledged; to be asked once everything is added."""
+        if self._acknowledged is None:
+            self._acknowledged = {one for log in self.logs.values() for one in log.records}
+        return record in self._acknowledged
 
 
-def write_outage(acknowledged: Sequence[Acknowledged]) -> tuple[float, float]:
-    """The longest time without an acknowledgement in seconds, and when it began; (0, 0) for fewer than two."""
-    times = sorted(one.at for one in acknowledged)
-    gaps = [(after - before, before) for before, after in pairwise(times)]
-    return max(gaps, default=(0.0, 0.0))
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A batch that a group processed from one partition; ``offsets`` rise."""
+
+    origin: Origin
+    records: Sequence[int]
+    offsets: Sequence[int]
+    at_ms: int = 0
 
 
-def report(acknowledged: Sequence[Acknowledged], groups: Mapping[str, GroupFindings]) -> dict[str, Any]:
-    """``drkit.ledger/1``. ``lost`` counts records that at least one of their groups never processed."""
-    outage_seconds, began = write_outage(acknowledged)
-    lost = {one.record: one for found in groups.values() for one in found.lost}
-    sides: dict[str, int] = {}
-    for one in acknowledged:
-        sides[one.place.region] = sides.get(one.place.region, 0) + 1
-    replayed = [(group, one) for group, found in groups.items() for one in found.replayed]
-    reordered = [(group, one) for group, found in groups.items() for one in found.out_of_order]
-    return {
-        "schema": SCHEMA,
-        "acknowledged": len(acknowledged),
-        "acknowledged_at": sides,
-        "processed": sum(found.processed for found in groups.values()),
-        "lost": len(lost),
-        "replayed": len(replayed),
-        "duplicates": sum(found.duplicates for found in groups.values()),
-        "out_of_order": len(reordered),
-        "write_outage_seconds": round(outage_seconds, 3),
-        "write_outage_began": began,
-        "offenders": {
-            "lost": [_shown(one.record, one.place) for one in list(lost.values())[:_SHOWN]],
-            "replayed": [{"group": group, **_shown(*one)} for group, one in replayed[:_SHOWN]],
-            "out_of_order": [{"group": group, **_shown(*one)} for group, one in reordered[:_SHOWN]],
-        },
-        "groups": {
-            group: {
-                "processed": found.processed,
-                "lost": len(found.lost),
-                "replayed": len(found.replayed),
-                "duplicates": found.duplicates,
-                "out_of_order": len(found.out_of_order),
-            }
-            for group, found in sorted(groups.items())
-        },
-    }
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The broker accepted the group's position: the next offset that it reads."""
+
+    origin: Origin
+    position: int
 
 
-def _shown(record: int, place: Place) -> dict[str, Any]:
-    return {"id": record, **place._asdict()}
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing was written any more, the service was on this side, and the group had read and committed all of it."""
+
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """An entry was half written when the group's process was killed."""
+
+
+GroupEvent = Processed | Committed | Drained | Torn

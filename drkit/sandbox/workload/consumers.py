@@ -1,105 +1,69 @@
-"""A consuming process: several groups, each with one member that follows the service's name."""
+"""A consuming process: several groups, each with one member that outlives its clients."""
 
 from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
-from drkit.sandbox.workload.discovery import client_settings, locate, region_index
-from drkit.sandbox.workload.files import LedgerFile
-from drkit.sandbox.workload.settings import Group, Phase, WorkloadSettings, finish, read_phase
+from drkit.sandbox.workload.client_health import ClientFailedError, note
+from drkit.sandbox.workload.discovery import Discovery, Side
+from drkit.sandbox.workload.ledger_file import GroupFile
+from drkit.sandbox.workload.reading import Reading
+from drkit.sandbox.workload.settings import GroupPlan, Phase, PhaseWatch, WorkloadFiles, WorkloadSettings
 
-_IDLE_SECONDS: Final = 1.5
-"""After so long without a record DNS is asked again: a member that only waits on a fenced side would wait for ever."""
-_BATCH: Final = 500
+_PAUSE_SECONDS: Final = (0.2, 0.5)
+_SPARED_PAUSES: Final = 2
+"""A side that has just been of no use is tried again after so many more pauses: twenty groups that come back at once
+and are refused would keep a broker busy with nothing else. Another side is tried at once."""
 
 
 class Member:
-    """The group's member: polls, writes the ledger, commits; a client that fails is made anew after a look at DNS."""
+    """A group's member."""
 
-    def __init__(self, settings: WorkloadSettings, number: int, group: Group) -> None:
-        self._settings = settings
-        self._group = group
-        self._topics = {settings.topics[index]: index for index in group.topics}
-        self._ledger = LedgerFile(Path(settings.directory) / f"group-{number}.ledger")
-        self._random = random.Random(number)  # noqa: S311 - a workload, not a secret
+    def __init__(self, settings: WorkloadSettings, plan: GroupPlan, ledger: GroupFile, watch: PhaseWatch) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._watch = watch
+        self._discovery = Discovery(settings)
+        self._random = random.Random()  # noqa: S311 - jitter
 
     def run(self) -> None:
-        """Process until the phase says stop."""
-        directory = Path(self._settings.directory)
-        while read_phase(directory) is not Phase.STOP:
-            region = locate(self._settings)
-            if region is not None:
-                self._work(region, directory)
-                self._ledger.abandoned()
-            time.sleep(self._random.uniform(0.2, 0.5))
+        """Process until the phase is STOP; each time that a client has failed, with another one where DNS says."""
+        useless: Side | None = None
+        pauses = 0
+        while self._watch.phase is not Phase.STOP:
+            side = self._discovery.locate()
+            pauses += 1
+            if side is not None and (side != useless or pauses > _SPARED_PAUSES):
+                useless = None if self._serve(side) else side
+                pauses = 0
+            self._watch.wait(self._random.uniform(*_PAUSE_SECONDS), lambda phase: phase is Phase.STOP)
 
-    def _work(self, region: str, directory: Path) -> None:
-        consumer = Consumer(
-            client_settings(
-                self._settings,
-                region,
-                group_id=self._group.name,
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                session_timeout_ms=6000,
-                partition_assignment_strategy="range",
-                fetch_wait_max_ms=100,
-            )
-        )
-        consumer.subscribe(list(self._topics))
+    def _serve(self, side: Side) -> bool:
+        """Process with one client until it fails for good or the phase ends; whether it has processed anything."""
+        reading = Reading(self._plan, self._ledger, self._watch, self._discovery, side)
+        note(f"{self._plan.name}: client on {side.region}")
         try:
-            self._consume(consumer, region, directory)
-        except KafkaException:
-            return
+            reading.work()
+        except (ClientFailedError, KafkaException) as error:
+            note(f"{self._plan.name}: gave up its client on {side.region}: {error}")
         finally:
-            consumer.close()
-
-    def _consume(self, consumer: Any, region: str, directory: Path) -> None:
-        side = region_index(region)
-        progress_at = time.monotonic()
-        phase = read_phase(directory)
-        while phase is not Phase.STOP:
-            limit = self._group.records_per_second if phase is Phase.RUN else None
-            batch = consumer.consume(_BATCH if limit is None else max(1, int(limit / 5)), timeout=0.2)
-            if batch:
-                self._process(batch, side)
-                consumer.commit(asynchronous=False)
-                self._ledger.committed()
-                progress_at = time.monotonic()
-                if limit is not None:
-                    time.sleep(len(batch) / limit)
-            elif time.monotonic() - progress_at > _IDLE_SECONDS:
-                if locate(self._settings) not in (region, None):
-                    return
-                progress_at = time.monotonic()
-            phase = read_phase(directory)
-
-    def _process(self, batch: Sequence[Any], side: int) -> None:
-        for message in batch:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._ALL_BROKERS_DOWN or not error.retriable():  # noqa: SLF001 - its public name
-                    raise KafkaException(error)
-                continue
-            record = int.from_bytes(message.value()[:8], "big")
-            self._ledger.processed(record, self._topics[message.topic()], message.partition(), side, message.offset())
-        self._ledger.flush()
+            reading.close()
+        return reading.has_processed
 
 
-def run(settings: WorkloadSettings, part: int, parts: int) -> None:
-    """Every ``parts``-th group, to the end of the workload."""
+def run(settings: WorkloadSettings, files: WorkloadFiles, watch: PhaseWatch, numbers: Sequence[int]) -> None:
+    """These groups, by their places, to the end of the workload."""
     members = [
-        Member(settings, number, group) for number, group in enumerate(settings.groups) if number % parts == part
+        Member(settings, settings.groups[number], GroupFile(files.group(number), settings.names), watch)
+        for number in numbers
     ]
-    threads = [threading.Thread(target=member.run, name=member._group.name, daemon=True) for member in members]  # noqa: SLF001
+    threads = [threading.Thread(target=member.run, name="group") for member in members]
     for thread in threads:
         thread.start()
-    finish(threads, Path(settings.directory), Phase.STOP)
+    for thread in threads:
+        thread.join()
