@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from drkit.cli.demo_promises import disaster_promises, planned_promises
 from drkit.cli.options import output_option
 from drkit.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drkit.domain.ledger_report import Judgement
     from drkit.procedures.service import Service
     from drkit.sandbox import Sandbox
     from drkit.sandbox.workload.control import Workload
 
 _WARM_SECONDS: Final = 12.0
 _AFTER_SECONDS: Final = 4.0
-_OUTAGE_SECONDS: Final = 5.0
 
 
 @click.command()
@@ -108,13 +107,13 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
         plan.require_allowed()
         with listener(plan.step_names) as view:
             run = service.run(plan, view, undo_on_failure=True).document
+        known = service.positions_without(source) if disaster else {}
     time.sleep(_AFTER_SECONDS)
     with _said("the service drains, and the ledger is read"):
         workload.stop(drain_seconds=60)
         judgement = workload.judge()
         ledger = judgement.document()
-    promises = _disaster_promises(run, ledger, judgement) if disaster else _planned_promises(run, ledger)
-    promises |= {"the ledger is complete": ledger["drained"] and not ledger["dead"] and not ledger["torn"]}
+    promises = disaster_promises(run, ledger, judgement, known) if disaster else planned_promises(run, ledger)
     return {
         "schema": "drkit.demo/1",
         "run": run,
@@ -126,41 +125,10 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
 
 def _await_checkpoints(service: Service, workload: Workload) -> None:
     deadline = time.monotonic() + 90
-    while missing := workload.groups() - service.checkpointed_groups():
+    while missing := workload.groups() - service.positions_without(service.settings.primary).keys():
         if time.monotonic() > deadline:
             raise StoppedError(f"{len(missing)} groups have no checkpoint yet, first {min(missing)}")
         time.sleep(1)
-
-
-def _planned_promises(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict[str, bool]:
-    offsets = run["offsets"]
-    return {
-        "the run succeeded": run["outcome"] == "succeeded",
-        "lost 0": ledger["lost"] == 0,
-        "replayed 0": ledger["replayed"] == 0,
-        "out of order 0": ledger["out_of_order"] == 0,
-        f"write outage at most {_OUTAGE_SECONDS:g} s": ledger["write_outage_seconds"] <= _OUTAGE_SECONDS,
-        "every position exact": 0 < offsets["partitions"] == offsets["exact"],
-    }
-
-
-def _disaster_promises(run: Mapping[str, Any], ledger: Mapping[str, Any], judgement: Judgement) -> dict[str, bool]:
-    above = {
-        one.record
-        for one in judgement.writes.all_acknowledged()
-        if one.place.region == run["from"] and one.place.offset > (_last(run, one.place.topic, one.place.partition))
-    }
-    return {
-        "the run succeeded": run["outcome"] == "succeeded",
-        "the loss was reported as unknown": run["records_lost"]["unknown"],
-        "lost exactly what is above the last mirrored offset": {one.record for one, _ in judgement.lost()} == above,
-        "out of order 0": ledger["out_of_order"] == 0,
-    }
-
-
-def _last(run: Mapping[str, Any], topic: str, partition: int) -> int:
-    found = run["last_mirrored"].get(topic, {}).get(str(partition))
-    return -1 if found is None else int(found)
 
 
 def _show(document: Mapping[str, Any]) -> None:

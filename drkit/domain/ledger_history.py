@@ -36,6 +36,7 @@ class GroupFindings:
     processed_at: dict[str, int] = field(default_factory=dict)
     duplicates: Sightings = field(default_factory=Sightings)
     replayed: Sightings = field(default_factory=Sightings)
+    replayed_records: set[int] = field(default_factory=set)
     out_of_order: Sightings = field(default_factory=Sightings)
     unacknowledged: dict[Outcome, int] = field(default_factory=dict)
     foreign: int = 0
@@ -117,6 +118,7 @@ class _History:
             self.found.duplicates.add(record, event.origin, offset)
             if record in self._committed:
                 self.found.replayed.add(record, event.origin, offset)
+                self.found.replayed_records.add(record)
         return list(fresh)
 
     def _order(self, event: Processed, fresh: Sequence[int]) -> None:

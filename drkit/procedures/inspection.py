@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
 from drkit.domain.health import Role
+from drkit.domain.kafka import TopicPartition
 from drkit.domain.mode import FailoverMode
 from drkit.domain.status import LastRun, status_text, status_to_json
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
@@ -43,10 +44,9 @@ class Inspection:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
 
-    def checkpointed_groups(self) -> frozenset[str]:
-        """Groups whose position outlives the source: MM2 has emitted a checkpoint."""
-        primary = self.primary
-        return frozenset(self._readings.checkpointed(primary, self.settings.other(primary)))
+    def positions_without(self, source: str) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """Committed offsets of the source's groups that outlive it: MM2's checkpoints, and the newest snapshot."""
+        return self._readings.source_positions(source, self.settings.other(source)).without_source()[0]
 
     def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         """Positions now, without writing them; from checkpoints when the source does not answer."""
