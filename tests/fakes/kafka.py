@@ -145,6 +145,8 @@ class FakeKafka(Scripted):
 
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         self._begin("describe_groups", " ".join(sorted(names)))
+        for name in names:
+            self.authorize("describe", "group", name)
         members = self.cluster.members
         return {
             name: GroupDescription(
@@ -157,7 +159,10 @@ class FakeKafka(Scripted):
         self._begin("committed_offsets", " ".join(sorted(groups)))
         for group in groups:
             self.authorize("describe", "group", group)
-        return {group: dict(self.cluster.committed.get(group, {})) for group in groups}
+        return {
+            group: {p: offset for p, offset in self.cluster.committed.get(group, {}).items() if self._may_read(p)}
+            for group in groups
+        }
 
     def acls(self) -> frozenset[Acl]:
         self._begin("acls", "")
@@ -191,17 +196,16 @@ class FakeKafka(Scripted):
         return [self.cluster.logs[TopicPartition(topic, number)] for number in self._numbers(topic)]
 
     def warm_up(self, topic: str) -> None:
-        self._begin("warm_up", topic)
+        self.logs_of(topic, "warm_up")
 
     def create_topic(self, name: str, *, partitions: int, replication_factor: int, configs: Mapping[str, str]) -> bool:
         fault = self._begin("create_topic", name)
-        if not _TOPIC_NAME.fullmatch(name):
+        if not _TOPIC_NAME.fullmatch(name) or name in (".", ".."):
             raise RefusedError(f"{name!r} is no name of a topic")
         if replication_factor > 1:
             raise RefusedError("there is one broker")
         if name in self.cluster.configs:
             return False
-        self.authorize("create", "topic", name)
         self.cluster.create(name, partitions, configs)
         self._end(fault, "create_topic", name)
         return True
@@ -219,14 +223,19 @@ class FakeKafka(Scripted):
         fault = self._begin("alter_group_offsets", group)
         self.authorize("read", "group", group)
         self._require_idle(group)
-        known = {p: offset for p, offset in offsets.items() if p in self.cluster.logs}
+        known = {p: offset for p, offset in offsets.items() if p in self.cluster.logs and self._may_read(p)}
         if known:
             self.cluster.commit(group, known)
         self._end(fault, "alter_group_offsets", group)
-        return [PartitionFailure(p, "unknown topic or partition") for p in offsets if p not in known]
+        return [
+            PartitionFailure(p, "unknown topic or partition" if self._may_read(p) else "topic authorization failed")
+            for p in offsets
+            if p not in known
+        ]
 
     def delete_group(self, group: str) -> None:
         fault = self._begin("delete_group", group)
+        self.authorize("delete", "group", group)
         self._require_idle(group)
         self.cluster.committed.pop(group, None)
         self._end(fault, "delete_group", group)
@@ -239,17 +248,18 @@ class FakeKafka(Scripted):
 
     def probe_write(self, topic: str, value: bytes) -> tuple[ProbeOutcome, int]:
         fault = self._begin("probe_write", topic)
-        log = self.logs_of(topic, "leader")[0]
         if not self.cluster.is_allowed(DRKIT, "write", "topic", topic):
             return ProbeOutcome.REFUSED, -1
-        offset = log.append(value)
+        offset = self.logs_of(topic, "leader")[0].append(value)
         self._end(fault, "probe_write", topic)
         return ProbeOutcome.ACCEPTED, offset
 
     def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
         fault = self._begin("probe_commit", group)
-        if not self.cluster.is_allowed(DRKIT, "read", "group", group):
+        if not (self.cluster.is_allowed(DRKIT, "read", "group", group) and self._may_read(partition)):
             return ProbeOutcome.REFUSED
+        if partition not in self.cluster.logs:
+            raise RefusedError(f"{self.region} has no partition {partition}")
         self.cluster.commit(group, {partition: offset})
         self._end(fault, "probe_commit", group)
         return ProbeOutcome.ACCEPTED
@@ -259,6 +269,9 @@ class FakeKafka(Scripted):
         self.authorize("alter", "cluster", "kafka-cluster")
         change(acls)
         self._end(fault, call, str(len(acls)))
+
+    def _may_read(self, partition: TopicPartition) -> bool:
+        return self.cluster.is_allowed(DRKIT, "read", "topic", partition.topic)
 
     def _numbers(self, topic: str) -> list[int]:
         return sorted(p.partition for p in self.cluster.logs if p.topic == topic)
@@ -283,4 +296,4 @@ class FakeKafka(Scripted):
 
     def _require_idle(self, group: str) -> None:
         if self.cluster.members.get(group):
-            raise RefusedError(f"group {group} has members at {self.region}")
+            raise RefusedError(f"group {group} has members at {self.region}: its offsets cannot be set")

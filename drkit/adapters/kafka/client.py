@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from drkit.adapters.kafka.failures import is_authentication, translated
+from drkit.adapters.kafka.failures import is_authentication, is_one_of, translated
 from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
-from drkit.errors import DrkitError
+from drkit.errors import ConfigError, DrkitError
+
+_MOVES: Final = (
+    *("COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"),
+    *("LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"),
+)
+"""A coordinator or a leader is just being made, or moves to another broker: asking again helps."""
+_AGAIN_SECONDS: Final = 0.1
 
 ResolveSecret = Callable[[str], str]
 
@@ -55,15 +62,18 @@ class Connection:
             **settings,
             "error_cb": self._remember,
             "socket.timeout.ms": int(timeout_seconds * 1000),
-            "socket.connection.setup.timeout.ms": int(timeout_seconds * 1000),
+            "socket.connection.setup.timeout.ms": max(1000, int(timeout_seconds * 1000)),
             # Errors are raised where they matter; librdkafka's own log lines would only disturb the terminal.
             "log_level": 0,
         }
         self._admin: Any = None
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """Settings for another client of the same cluster; keyword underscores stand for dots."""
-        return {**self._settings, **{name.replace("_", "."): value for name, value in more.items()}}
+        """Settings for a client of the cluster; underscores in keywords stand for dots, but for callbacks."""
+        return {
+            **self._settings,
+            **{name if callable(value) else name.replace("_", "."): value for name, value in more.items()},
+        }
 
     @property
     def admin(self) -> Any:
@@ -71,31 +81,57 @@ class Connection:
         if self._admin is None:
             from confluent_kafka.admin import AdminClient
 
-            self._admin = AdminClient(self._settings)
+            self._admin = self.client(AdminClient)
         return self._admin
 
-    def wait(self, what: str, future: Any) -> Any:
-        """The result of an admin call. A refused identity is raised at once, not after the deadline."""
+    def client(self, kind: Callable[[Mapping[str, Any]], Any], **more: Any) -> Any:
+        """A client of the cluster; ``more`` as in ``settings``. Raises ``ConfigError`` for what librdkafka refuses."""
         from confluent_kafka import KafkaException
 
-        deadline = time.monotonic() + self.timeout_seconds + 1.0
+        try:
+            return kind(self.settings(**more))
+        except KafkaException as error:
+            raise ConfigError(
+                f"no client can be made for {self.region}: {error.args[0].str().strip()}",
+                hint=f"check regions.{self.region}.cluster",
+            ) from error
+
+    def wait(self, what: str, future: Any, again: Callable[[], Any] | None = None) -> Any:
+        """The result of an admin call. A refused identity is raised at once, not after the deadline.
+
+        ``again`` asks once more: a coordinator or a leader that is just being made or moved is waited for.
+        """
+        from confluent_kafka import KafkaException
+
+        deadline = time.monotonic() + self.timeout_seconds
+        while True:
+            try:
+                return self._result(what, future, deadline + 1.0)
+            except KafkaException as error:
+                is_over = time.monotonic() + _AGAIN_SECONDS > deadline
+                if again is None or is_over or not is_one_of(error.args[0], _MOVES):
+                    raise translated(error, what, self.region, self._last_error) from error
+            time.sleep(_AGAIN_SECONDS)
+            future = again()
+
+    def _result(self, what: str, future: Any, deadline: float) -> Any:
         while not future.done():
             self.admin.poll(0.005)
             if is_authentication(self._last_error) or time.monotonic() > deadline:
                 raise self.silence(what)
-        try:
-            return future.result(0)
-        except KafkaException as error:
-            raise translated(error, what, self.region, self._last_error) from error
+        result = future.result(0)
+        self._last_error = None
+        return result
 
-    def call(self, what: str, function: Callable[[], Any]) -> Any:
-        """A blocking client call with its errors translated."""
+    def call(self, what: str, function: Callable[[], Any], client: Any = None) -> Any:
+        """A blocking call of a client (None: of the admin client) with its errors translated."""
         from confluent_kafka import KafkaException
 
         try:
             return function()
         except KafkaException as error:
-            self.admin.poll(0)
+            # Hear why: a call that was not answered in time does not say it.
+            (client or self.admin).poll(0)
             raise translated(error, what, self.region, self._last_error) from error
 
     def silence(self, what: str) -> DrkitError:
@@ -103,4 +139,6 @@ class Connection:
         return translated(None, what, self.region, self._last_error)
 
     def _remember(self, error: Any) -> None:
-        self._last_error = error
+        # A client whose identity was refused reports next that no broker is left: the cause is what counts.
+        if not is_authentication(self._last_error) or is_authentication(error):
+            self._last_error = error

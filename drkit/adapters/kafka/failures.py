@@ -18,6 +18,7 @@ _TRANSPORT: Final = (
     "_ALL_BROKERS_DOWN",
     "_TIMED_OUT",
     "_RESOLVE",
+    "_WAIT_COORD",
     "_TIMED_OUT_QUEUE",
     "_MSG_TIMED_OUT",
     "REQUEST_TIMED_OUT",
@@ -40,6 +41,12 @@ def is_one_of(error: Any, names: tuple[str, ...]) -> bool:
 def is_authentication(error: Any) -> bool:
     """Whether a ``KafkaError`` says that the identity was refused; more time does not help."""
     return is_one_of(error, _AUTHENTICATION)
+
+
+def has_code(error: DrkitError, names: tuple[str, ...]) -> bool:
+    """Whether a translated error comes from a ``KafkaError`` with one of these codes."""
+    cause = error.__cause__
+    return cause is not None and bool(cause.args) and is_one_of(cause.args[0], names)
 
 
 def translated(error: BaseException | None, what: str, region: str, last_error: Any = None) -> DrkitError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import translated
+from drkit.adapters.kafka.failures import has_code, translated
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
 from drkit.domain.kafka import (
     Acl,
@@ -81,10 +81,14 @@ class ConfluentReader:
         if not partitions:
             return {}
         uncommitted, committed = IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED
-        starts = self._list_offsets(partitions, OffsetSpec.earliest(), uncommitted)
-        stable = self._list_offsets(partitions, OffsetSpec.latest(), committed)
-        ends = self._list_offsets(partitions, OffsetSpec.latest(), uncommitted)
-        return {p: LogRange(starts[p], ends[p], min(stable[p], ends[p])) for p in partitions}
+        # All in flight at once. Whichever is answered first, a range is never settled that was not at its end.
+        asked = (
+            self._ask_offsets(partitions, OffsetSpec.earliest(), uncommitted),
+            self._ask_offsets(partitions, OffsetSpec.latest(), committed),
+            self._ask_offsets(partitions, OffsetSpec.latest(), uncommitted),
+        )
+        starts, stable, ends = (answers() for answers in asked)
+        return {p: LogRange(min(starts[p], ends[p]), ends[p], min(stable[p], ends[p])) for p in partitions}
 
     def _within_logs(self, ranges: Sequence[ReadRange], *, committed: bool) -> list[ReadRange]:
         """The ranges as far as there is something to read in them."""
@@ -98,29 +102,35 @@ class ConfluentReader:
 
     def groups(self) -> Mapping[str, GroupDescription]:
         """Every classic and consumer group, without its members."""
+        from confluent_kafka import KafkaException
+
         listed = self._wait("list groups", self._admin.list_consumer_groups(request_timeout=self._timeout))
         if listed.errors:
-            raise translated(listed.errors[0], "list groups", self.region)
+            # One broker that does not answer has groups of its own.
+            raise translated(KafkaException(listed.errors[0]), "list groups", self.region)
         return {group.group_id: GroupDescription(group.group_id, _state(group.state)) for group in listed.valid}
 
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         """Groups with their members."""
         if not names:
             return {}
-        described = self._admin.describe_consumer_groups(sorted(names), request_timeout=self._timeout)
+        described = self._describe_groups(sorted(names))
         return {name: self._group(name, future) for name, future in described.items()}
+
+    def _describe_groups(self, names: Sequence[str]) -> Mapping[str, Any]:
+        described: Mapping[str, Any] = self._admin.describe_consumer_groups(names, request_timeout=self._timeout)
+        return described
 
     def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
         """Committed offsets; one request per group, all in flight at once."""
+        asked = {group: self._ask_committed(group) for group in groups}
+        return {group: self._positions(group, future) for group, future in asked.items()}
+
+    def _ask_committed(self, group: str) -> Any:
         from confluent_kafka import ConsumerGroupTopicPartitions
 
-        asked = {
-            group: self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout
-            )[group]
-            for group in groups
-        }
-        return {group: self._positions(group, future) for group, future in asked.items()}
+        request = [ConsumerGroupTopicPartitions(group)]
+        return self._admin.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]
 
     def acls(self) -> frozenset[Acl]:
         """Every binding; none where the cluster has no authorizer."""
@@ -138,7 +148,7 @@ class ConfluentReader:
         try:
             found = self._wait("describe ACLs", self._admin.describe_acls(everything, request_timeout=self._timeout))
         except RefusedError as error:
-            if "authorizer" in error.message.lower() and "No" in error.message:
+            if has_code(error, ("SECURITY_DISABLED",)):
                 return frozenset()
             raise
         return frozenset(to_acl(binding) for binding in found)
@@ -174,23 +184,27 @@ class ConfluentReader:
         logs = self.log_ranges(found.topic_partitions)
         return {p.partition: log.stable_end for p, log in logs.items() if log.stable_end > log.start}
 
-    def _list_offsets(
-        self,
-        partitions: Collection[TopicPartition],
-        spec: Any,
-        isolation: Any,
-    ) -> dict[TopicPartition, int]:
+    def _ask_offsets(
+        self, partitions: Collection[TopicPartition], spec: Any, isolation: Any
+    ) -> Callable[[], dict[TopicPartition, int]]:
+        """Ask now; the answers when they are called for. A leader that is just being made or moved is waited for."""
         from confluent_kafka import TopicPartition as Position
 
-        asked = self._admin.list_offsets(
-            {Position(p.topic, p.partition): spec for p in partitions},
-            isolation_level=isolation,
-            request_timeout=self._timeout,
-        )
-        return {
-            TopicPartition(p.topic, p.partition): self._wait(f"log ends of {p.topic}-{p.partition}", future).offset
-            for p, future in asked.items()
-        }
+        def ask(some: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
+            futures = self._admin.list_offsets(
+                {Position(p.topic, p.partition): spec for p in some},
+                isolation_level=isolation,
+                request_timeout=self._timeout,
+            )
+            return {TopicPartition(p.topic, p.partition): future for p, future in futures.items()}
+
+        def answer(partition: TopicPartition, future: Any) -> int:
+            what = f"log ends of {partition}"
+            offset: int = self._connection.wait(what, future, lambda: ask([partition])[partition]).offset
+            return offset
+
+        asked = ask(partitions)
+        return lambda: {partition: answer(partition, future) for partition, future in asked.items()}
 
     def _own_configs(self, future: Any) -> dict[str, str]:
         from confluent_kafka.admin import ConfigSource
@@ -200,15 +214,17 @@ class ConfluentReader:
         return {name: entry.value for name, entry in entries.items() if entry.source == own}
 
     def _group(self, name: str, future: Any) -> GroupDescription:
-        found = self._wait(f"describe group {name}", future)
+        found = self._connection.wait(f"describe group {name}", future, lambda: self._describe_groups([name])[name])
         return GroupDescription(name, _state(found.state), tuple(f"{m.client_id} at {m.host}" for m in found.members))
 
     def _positions(self, group: str, future: Any) -> dict[TopicPartition, int]:
-        found = self._wait(f"offsets of group {group}", future)
+        from confluent_kafka import KafkaException
+
+        found = self._connection.wait(f"offsets of group {group}", future, lambda: self._ask_committed(group))
         for position in found.topic_partitions:
             if position.error is not None:
                 what = f"offset of group {group} on {position.topic}-{position.partition}"
-                raise RefusedError(f"{what} at {self.region}: {position.error.str()}")
+                raise translated(KafkaException(position.error), what, self.region)
         return {TopicPartition(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
 
     @property

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from drkit.adapters.kafka.acl_wire import to_binding, to_filter
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import AUTHORIZATION, is_one_of, translated
+from drkit.adapters.kafka.committer import Committer
+from drkit.adapters.kafka.failures import AUTHORIZATION, has_code, is_one_of, translated
 from drkit.domain.kafka import Acl, TopicPartition
-from drkit.errors import DrkitError, RefusedError
+from drkit.errors import RefusedError
 from drkit.ports import PartitionFailure, ProbeOutcome
+
+_HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
+_UNKNOWN_TOPIC: Final = ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION")
 
 
 class ConfluentWriter:
@@ -20,12 +24,12 @@ class ConfluentWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._producer: Any = None
-        self._committers: dict[str, Any] = {}
+        self._seen_topics: set[str] = set()
+        self._committers: dict[str, Committer] = {}
 
     def warm_up(self, topic: str) -> None:
         """Connect the probe's producer to the topic's leader."""
-        producer = self._probe_producer()
-        self._connection.call(f"metadata of {topic}", lambda: producer.list_topics(topic, timeout=self._timeout))
+        self._probe_producer(topic)
 
     def create_topic(self, name: str, *, partitions: int, replication_factor: int, configs: Mapping[str, str]) -> bool:
         """Make a topic; False if it was there."""
@@ -35,7 +39,7 @@ class ConfluentWriter:
         try:
             self._wait(f"create topic {name}", self._admin.create_topics([new], request_timeout=self._timeout)[name])
         except RefusedError as error:
-            if _has_code(error, ("TOPIC_ALREADY_EXISTS",)):
+            if has_code(error, ("TOPIC_ALREADY_EXISTS",)):
                 return False
             raise
         return True
@@ -44,6 +48,8 @@ class ConfluentWriter:
         """Set these configs and leave the others (KIP-339)."""
         from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
+        if not configs:
+            return
         entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in configs.items()]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         asked = self._admin.incremental_alter_configs([resource], request_timeout=self._timeout)
@@ -51,37 +57,46 @@ class ConfluentWriter:
 
     def alter_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> Sequence[PartitionFailure]:
         """Commit for a group without members."""
-        from confluent_kafka import ConsumerGroupTopicPartitions
+        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
         from confluent_kafka import TopicPartition as Position
 
         if not offsets:
             return ()
         positions = [Position(p.topic, p.partition, offset) for p, offset in offsets.items()]
         request = ConsumerGroupTopicPartitions(group, positions)
-        future = self._admin.alter_consumer_group_offsets([request], request_timeout=self._timeout)[group]
-        try:
-            answer = self._wait(f"offsets of group {group}", future)
-        except RefusedError as error:
-            if _has_code(error, ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP")):
-                raise RefusedError(
-                    f"group {group} has members at {self._connection.region}: its offsets cannot be set",
-                    hint="stop its consumers there, then run again",
-                ) from error
-            raise
-        return [
-            PartitionFailure(TopicPartition(p.topic, p.partition), p.error.str())
-            for p in answer.topic_partitions
-            if p.error is not None
-        ]
+
+        def ask() -> Any:
+            return self._admin.alter_consumer_group_offsets([request], request_timeout=self._timeout)[group]
+
+        answer = self._connection.wait(f"offsets of group {group}", ask(), ask).topic_partitions
+        failed = [(TopicPartition(p.topic, p.partition), p.error) for p in answer if p.error is not None]
+        # The broker answers per partition, also where it is the group that it refuses.
+        for _, error in failed:
+            if is_one_of(error, _HAS_MEMBERS):
+                raise self._has_members(group)
+            if is_one_of(error, ("GROUP_AUTHORIZATION_FAILED",)):
+                raise translated(KafkaException(error), f"offsets of group {group}", self._connection.region)
+        return [PartitionFailure(partition, error.str()) for partition, error in failed]
 
     def delete_group(self, group: str) -> None:
         """Remove a group with all its offsets."""
-        future = self._admin.delete_consumer_groups([group], request_timeout=self._timeout)[group]
+
+        def ask() -> Any:
+            return self._admin.delete_consumer_groups([group], request_timeout=self._timeout)[group]
+
         try:
-            self._wait(f"delete group {group}", future)
+            self._connection.wait(f"delete group {group}", ask(), ask)
         except RefusedError as error:
-            if not _has_code(error, ("GROUP_ID_NOT_FOUND",)):
+            if has_code(error, _HAS_MEMBERS):
+                raise self._has_members(group) from error
+            if not has_code(error, ("GROUP_ID_NOT_FOUND",)):
                 raise
+
+    def _has_members(self, group: str) -> RefusedError:
+        return RefusedError(
+            f"group {group} has members at {self._connection.region}: its offsets cannot be set",
+            hint="stop its consumers there, then run again",
+        )
 
     def create_acls(self, acls: Collection[Acl]) -> None:
         """Add bindings, in order, in one request."""
@@ -116,7 +131,7 @@ class ConfluentWriter:
         from confluent_kafka import KafkaException
 
         answers: list[tuple[Any, Any]] = []
-        producer = self._probe_producer()
+        producer = self._probe_producer(topic)
         try:
             producer.produce(
                 topic, value, partition=0, on_delivery=lambda error, message: answers.append((error, message))
@@ -134,17 +149,9 @@ class ConfluentWriter:
     def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
         """Commit one offset as a member-less consumer."""
         from confluent_kafka import KafkaException
-        from confluent_kafka import TopicPartition as Position
 
-        committer = self._committer(group)
-        position = Position(partition.topic, partition.partition, offset)
-        try:
-            committed = committer.commit(offsets=[position], asynchronous=False)
-        except KafkaException as error:
-            if is_one_of(error.args[0], AUTHORIZATION):
-                return ProbeOutcome.REFUSED
-            raise translated(error, f"commit for group {group}", self._connection.region) from error
-        failed = next((p.error for p in committed or () if p.error is not None), None)
+        committer = self._committers.setdefault(group, Committer(self._connection, group))
+        failed = committer.commit(partition, offset)
         if failed is None:
             return ProbeOutcome.ACCEPTED
         if is_one_of(failed, AUTHORIZATION):
@@ -158,22 +165,22 @@ class ConfluentWriter:
         self._committers.clear()
         self._producer = None
 
-    def _probe_producer(self) -> Any:
+    def _probe_producer(self, topic: str) -> Any:
+        """A producer that has seen the topic: one that has not holds a record back until its time is over."""
         if self._producer is None:
             from confluent_kafka import Producer
 
-            settings = self._connection.settings(
-                acks="all", linger_ms=0, retries=0, message_timeout_ms=int(self._timeout * 1000)
+            self._seen_topics.clear()
+            self._producer = self._connection.client(
+                Producer, acks="all", linger_ms=0, retries=0, message_timeout_ms=int(self._timeout * 1000)
             )
-            self._producer = Producer(settings)
+        if topic not in self._seen_topics:
+            what, producer = f"metadata of {topic}", self._producer
+            found = self._connection.call(what, lambda: producer.list_topics(topic, timeout=self._timeout), producer)
+            if is_one_of(found.topics[topic].error, _UNKNOWN_TOPIC):
+                raise RefusedError(f"{self._connection.region} has no topic {topic}")
+            self._seen_topics.add(topic)
         return self._producer
-
-    def _committer(self, group: str) -> Any:
-        if group not in self._committers:
-            from confluent_kafka import Consumer
-
-            self._committers[group] = Consumer(self._connection.settings(group_id=group, enable_auto_commit=False))
-        return self._committers[group]
 
     @property
     def _admin(self) -> Any:
@@ -185,8 +192,3 @@ class ConfluentWriter:
 
     def _wait(self, what: str, future: Any) -> Any:
         return self._connection.wait(what, future)
-
-
-def _has_code(error: DrkitError, names: tuple[str, ...]) -> bool:
-    cause = error.__cause__
-    return cause is not None and bool(cause.args) and is_one_of(cause.args[0], names)
