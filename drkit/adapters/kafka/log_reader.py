@@ -56,6 +56,13 @@ class Wanted:
         place = bisect_right(self._starts[partition], offset) - 1
         return place >= 0 and offset < self._ends[partition][place]
 
+    def among(self, partition: TopicPartition, offsets: Sequence[int]) -> Sequence[int]:
+        """Those of the offsets, which rise, that the ranges hold."""
+        place = bisect_right(self._starts[partition], offsets[0]) - 1
+        if place >= 0 and offsets[-1] < self._ends[partition][place]:
+            return offsets
+        return [offset for offset in offsets if self.holds(partition, offset)]
+
 
 def merged(ranges: Iterable[ReadRange], *, gap: int = _READ_THROUGH_RECORDS) -> dict[TopicPartition, deque[ReadRange]]:
     """Ranges per partition, in order, without overlap, gaps of up to ``gap`` offsets closed, empty ones left out."""
@@ -84,8 +91,11 @@ class RangeReader:
         self._small = all(r.end - r.start <= _SMALL_RANGE_RECORDS for queue in self._queues.values() for r in queue)
         self._committed = committed
 
-    def messages(self) -> Iterator[tuple[TopicPartition, Any]]:
-        """Every data message within the merged ranges. Raises when no progress is made within the deadline."""
+    def messages(self) -> Iterator[tuple[TopicPartition, Sequence[Any]]]:
+        """Every data message within the merged ranges, by partition and as they come, never none.
+
+        Raises when no progress is made within the deadline.
+        """
         if not self._queues:
             return
         from confluent_kafka import TopicPartition as Position
@@ -104,33 +114,40 @@ class RangeReader:
         finally:
             client.close()
 
-    def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[tuple[TopicPartition, Any]]:
+    def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[tuple[TopicPartition, Sequence[Any]]]:
         by_partition: dict[tuple[str, int], list[Any]] = {}
         for message in batch:
             by_partition.setdefault((message.topic(), message.partition()), []).append(message)
         for (topic, number), messages in by_partition.items():
             partition = TopicPartition(topic, number)
             queue = self._queues.get(partition)
-            if queue is not None:
-                yield from ((partition, message) for message in self._wanted(client, queue, messages))
-                if not queue:
-                    self._finish(client, partition)
+            if queue is None:
+                continue
+            if wanted := self._wanted(client, queue, messages):
+                yield partition, wanted
+            if not queue:
+                self._finish(client, partition)
 
-    def _wanted(self, client: Any, queue: deque[ReadRange], messages: Sequence[Any]) -> Iterator[Any]:
+    def _wanted(self, client: Any, queue: deque[ReadRange], messages: Sequence[Any]) -> Sequence[Any]:
         """Messages of one partition, in order, as long as there are ranges."""
+        is_all_data = all(message.error() is None for message in messages)
+        if is_all_data and queue[0].start <= messages[0].offset() and messages[-1].offset() < queue[0].end - 1:
+            return messages
         fetched = max((message.offset() for message in messages if message.error() is None), default=-1)
+        wanted = []
         for message in messages:
             if _is_end(message, self._connection.region):
                 queue.clear()
             if not queue:
-                return
+                break
             offset = message.offset()
             if offset >= queue[0].end:
                 self._advance(client, queue, offset, fetched)
             if queue and queue[0].start <= offset:
-                yield message
+                wanted.append(message)
                 if offset == queue[0].end - 1:
                     self._advance(client, queue, offset + 1, fetched)
+        return wanted
 
     @staticmethod
     def _advance(client: Any, queue: deque[ReadRange], position: int, fetched: int) -> None:

@@ -157,19 +157,16 @@ class ConfluentReader:
         """Data records within the ranges."""
         wanted = Wanted(ranges)
         within = self._within_logs(ranges, committed=committed)
-        for partition, message in RangeReader(self._connection, within, committed=committed).messages():
-            if wanted.holds(partition, message.offset()):
-                yield to_record(message)
+        for partition, messages in RangeReader(self._connection, within, committed=committed).messages():
+            yield from (to_record(message) for message in messages if wanted.holds(partition, message.offset()))
 
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
         """Offsets of committed data records within the ranges."""
         wanted = Wanted(ranges)
         found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
         within = self._within_logs(ranges, committed=True)
-        for partition, message in RangeReader(self._connection, within, committed=True).messages():
-            offset = message.offset()
-            if wanted.holds(partition, offset):
-                found[partition].append(offset)
+        for partition, messages in RangeReader(self._connection, within, committed=True).messages():
+            found[partition] += wanted.among(partition, [message.offset() for message in messages])
         return found
 
     def tail(self, topic: str) -> Tail:

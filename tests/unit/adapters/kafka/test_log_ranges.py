@@ -23,6 +23,9 @@ def test_just_what_was_asked_for_is_wanted(asked: list[ReadRange]) -> None:
     for partition in merged(asked):
         held = {offset for offset in range(60) if wanted.holds(partition, offset)}
         assert held == offsets(asked, partition)
+        for stop in range(1, 60, 7):
+            assert list(wanted.among(partition, range(stop))) == sorted(held & set(range(stop)))
+            assert list(wanted.among(partition, range(stop, 60))) == sorted(held & set(range(stop, 60)))
 
 
 @given(ranges, st.integers(0, 20))
