@@ -75,11 +75,11 @@ def dead(request: pytest.FixtureRequest) -> Iterator[Clients]:
 def strangers(request: pytest.FixtureRequest) -> Clients:
     """Clients whose password is wrong."""
     settings = {**request.getfixturevalue("drkit_settings"), "sasl.password": "wrong"}
-    return lambda: _clients(settings)
+    return lambda: _clients(settings, 3.0)
 
 
-def _clients(settings: Mapping[str, Any]) -> tuple[KafkaReader, KafkaWriter]:
-    connection = Connection("here", settings, SECONDS)
+def _clients(settings: Mapping[str, Any], seconds: float = SECONDS) -> tuple[KafkaReader, KafkaWriter]:
+    connection = Connection("here", settings, seconds)
     return ConfluentReader(connection), ConfluentWriter(connection)
 
 

@@ -117,14 +117,14 @@ class Connection:
                 raise self.silence(what)
         return future.result(0)
 
-    def call(self, what: str, function: Callable[[], Any]) -> Any:
-        """A blocking client call with its errors translated."""
+    def call(self, what: str, client: Any, function: Callable[[], Any]) -> Any:
+        """A blocking call of a client with its errors translated; the client itself says why it failed."""
         from confluent_kafka import KafkaException
 
         try:
             return function()
         except KafkaException as error:
-            self.admin.poll(0)
+            client.poll(0)
             raise translated(error, what, self.region, self._last_error) from error
 
     def silence(self, what: str) -> DrkitError:
@@ -132,4 +132,6 @@ class Connection:
         return translated(None, what, self.region, self._last_error)
 
     def _remember(self, error: Any) -> None:
-        self._last_error = error
+        # That all brokers are down follows whatever broke the last connection, and says nothing about it.
+        if self._last_error is None or not is_one_of(error, ("_ALL_BROKERS_DOWN",)):
+            self._last_error = error
