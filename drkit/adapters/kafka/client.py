@@ -123,15 +123,14 @@ class Connection:
         self._last_error = None
         return result
 
-    def call(self, what: str, function: Callable[[], Any], client: Any = None) -> Any:
-        """A blocking call of a client (None: of the admin client) with its errors translated."""
+    def call(self, what: str, client: Any, function: Callable[[], Any]) -> Any:
+        """A blocking call of a client with its errors translated; the client itself says why it failed."""
         from confluent_kafka import KafkaException
 
         try:
             return function()
         except KafkaException as error:
-            # Hear why: a call that was not answered in time does not say it.
-            (client or self.admin).poll(0)
+            client.poll(0)
             raise translated(error, what, self.region, self._last_error) from error
 
     def silence(self, what: str) -> DrkitError:

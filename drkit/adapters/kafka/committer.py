@@ -37,7 +37,7 @@ class Committer:
         client = self._open()
         while True:
             self._answers.clear()
-            self._connection.call(what, lambda: client.commit(offsets=[position], asynchronous=True))
+            self._connection.call(what, client, lambda: client.commit(offsets=[position], asynchronous=True))
             answer = self._answer(client)
             if not is_one_of(answer, ("_WAIT_COORD",)):
                 return answer

@@ -66,7 +66,9 @@ class ConfluentReader:
 
     def describe_topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
         """Topics by one metadata request."""
-        metadata = self._connection.call("metadata", lambda: self._admin.list_topics(timeout=self._timeout))
+        metadata = self._connection.call(
+            "metadata", self._admin, lambda: self._admin.list_topics(timeout=self._timeout)
+        )
         return {
             name: _from_metadata(topic)
             for name, topic in metadata.topics.items()

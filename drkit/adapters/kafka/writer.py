@@ -176,7 +176,7 @@ class ConfluentWriter:
             )
         if topic not in self._seen_topics:
             what, producer = f"metadata of {topic}", self._producer
-            found = self._connection.call(what, lambda: producer.list_topics(topic, timeout=self._timeout), producer)
+            found = self._connection.call(what, producer, lambda: producer.list_topics(topic, timeout=self._timeout))
             if is_one_of(found.topics[topic].error, _UNKNOWN_TOPIC):
                 raise RefusedError(f"{self._connection.region} has no topic {topic}")
             self._seen_topics.add(topic)
