@@ -40,7 +40,9 @@ GROUPS: Final = 500
 STAGES: Final = (500_000, 1_000_000, 2_000_000)
 ROUNDS: Final = 5
 JVM_GROUPS: Final = 20
-VALUE: Final = b"x" * 100
+VALUE_BYTES: Final = 100
+BLOCK: Final = random.Random(1).randbytes(1 << 20)
+"""Values are cut from here: what compresses to nothing would be read in no time, and fill memory when unpacked."""
 
 Say = Callable[[str], None]
 
@@ -111,9 +113,10 @@ def _write(box: Sandbox, records: int) -> None:
     settings = {**box.status().regions[SOURCE].clients["app"], "linger.ms": 20, "compression.type": "lz4"}
     producer = Producer(settings)
     for number in range(records):
+        start = number * 7919 % (len(BLOCK) - VALUE_BYTES)
         while True:
             try:
-                producer.produce(TOPIC, VALUE, partition=number % PARTITIONS)
+                producer.produce(TOPIC, BLOCK[start : start + VALUE_BYTES], partition=number % PARTITIONS)
                 break
             except BufferError:
                 producer.poll(0.05)
@@ -202,6 +205,7 @@ def _jvm_seconds_per_group(box: Sandbox) -> float:
                 ],
                 check=True,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
         return (time.perf_counter() - started) / JVM_GROUPS
 
