@@ -21,6 +21,7 @@ from drkit.domain.kafka import (
     Acl,
     ClusterDescription,
     GroupDescription,
+    GroupOffsets,
     LogRange,
     Record,
     TopicDescription,
@@ -78,7 +79,7 @@ class KafkaReader(Protocol):
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         """These groups; one that does not exist is DEAD."""
 
-    def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def committed_offsets(self, groups: Collection[str]) -> GroupOffsets:
         """Each group's committed offsets; a group without any has an empty mapping."""
 
     def acls(self) -> frozenset[Acl]:

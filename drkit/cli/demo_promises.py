@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from drkit.domain.kafka import TopicPartition
+    from drkit.domain.kafka import GroupOffsets
     from drkit.domain.ledger_report import Judgement
 
 OUTAGE_SECONDS: Final = 5.0
-
-Positions = Mapping[str, "Mapping[TopicPartition, int]"]
 
 
 def planned_promises(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict[str, bool]:
@@ -30,7 +28,7 @@ def planned_promises(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict[
 
 
 def disaster_promises(
-    run: Mapping[str, Any], ledger: Mapping[str, Any], judgement: Judgement, known: Positions
+    run: Mapping[str, Any], ledger: Mapping[str, Any], judgement: Judgement, known: GroupOffsets
 ) -> dict[str, bool]:
     """The loss is what was reported, and groups read again only what they did after their last known position.
 
@@ -68,7 +66,7 @@ def _above(run: Mapping[str, Any], judgement: Judgement) -> set[int]:
     }
 
 
-def _read_too_early(run: Mapping[str, Any], judgement: Judgement, known: Positions) -> list[str]:
+def _read_too_early(run: Mapping[str, Any], judgement: Judgement, known: GroupOffsets) -> list[str]:
     """Groups that read more records again from before their known position than the run allowed for."""
     places = {one.record: one.place for one in judgement.writes.all_acknowledged() if one.place.region == run["from"]}
     translated = next(step["evidence"] for step in run["steps"] if step["name"] == "translate-offsets")

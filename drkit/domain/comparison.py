@@ -12,12 +12,12 @@ from typing import Final
 
 from drkit.domain.checks import Check, compared, listed, not_checked
 from drkit.domain.digests import Fingerprint, align, compare_keys
-from drkit.domain.kafka import LogRange, TopicDescription, TopicPartition
+from drkit.domain.kafka import GroupOffsets, LogRange, TopicDescription, TopicPartition
 from drkit.domain.scope import NameFilter
 
 Rename = Callable[[str], str]
 Topics = Mapping[str, TopicDescription]
-Positions = Mapping[str, Mapping[TopicPartition, int]]
+
 
 NEVER_SYNCED: Final = NameFilter(
     (
@@ -73,7 +73,7 @@ def compare_configs(source: Topics, target: Topics, rename: Rename, never_synced
     return compared("configs", differences, detail, of=f"{len(pairs)} topics")
 
 
-def compare_positions(expected: Positions, found: Positions, logs: Mapping[TopicPartition, LogRange]) -> Check:
+def compare_positions(expected: GroupOffsets, found: GroupOffsets, logs: Mapping[TopicPartition, LogRange]) -> Check:
     """Every group stands where it was put, or later, and not beyond the log's end."""
     differences, moved, total = [], 0, 0
     for group, offsets in sorted(expected.items()):

@@ -22,6 +22,10 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}-{self.partition}"
 
 
+GroupOffsets = Mapping[str, Mapping[TopicPartition, int]]
+"""Per group and partition, the group's committed offset: the next one that it reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionDescription:
     """Leader and replicas of a partition, as broker ids; ``leader`` is None while there is none."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import Amount, AtMost, Exactly, NotKnown, total
-
-Positions = Mapping[str, Mapping[TopicPartition, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class ReplayExposure:
         return total(self.groups.values())
 
 
-def replay_exposure(committed: Positions, checkpointed: Positions) -> ReplayExposure:
+def replay_exposure(committed: GroupOffsets, checkpointed: GroupOffsets) -> ReplayExposure:
     """The exposure of every group with commits.
 
     ``committed``: on the source now, read after ``checkpointed``: the upstream offsets of the newest checkpoints on
@@ -37,14 +35,14 @@ def replay_exposure(committed: Positions, checkpointed: Positions) -> ReplayExpo
     )
 
 
-def _behind(group: str, partition: TopicPartition, committed: int, checkpointed: Positions) -> Amount:
+def _behind(group: str, partition: TopicPartition, committed: int, checkpointed: GroupOffsets) -> Amount:
     checkpoint = checkpointed.get(group, {}).get(partition)
     if checkpoint is None:
         return NotKnown(f"{group} has no checkpoint in {partition}")
     return AtMost(committed - checkpoint) if committed > checkpoint else Exactly(0)
 
 
-def exposure_without_source(checkpointed: Positions) -> ReplayExposure:
+def exposure_without_source(checkpointed: GroupOffsets) -> ReplayExposure:
     """The exposure when the source does not answer: nobody knows what was committed since."""
     return ReplayExposure(
         {group: NotKnown(f"the source does not say what {group} committed last") for group in sorted(checkpointed)}

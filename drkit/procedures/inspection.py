@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
 from drkit.domain.health import Role
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets
 from drkit.domain.mode import FailoverMode
 from drkit.domain.status import LastRun, status_text, status_to_json
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
@@ -44,7 +44,7 @@ class Inspection:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
 
-    def positions_without(self, source: str) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def positions_without(self, source: str) -> GroupOffsets:
         """Committed offsets of the source's groups that outlive it: MM2's checkpoints, and the newest snapshot."""
         return self._readings.source_positions(source, self.settings.other(source)).without_source()[0]
 

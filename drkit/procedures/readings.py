@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from drkit.config.mirror_templates import flow_of
 from drkit.domain.health import Expectation, RegionHealth, Role
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import MirrorLag, NotKnown
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
@@ -110,7 +110,7 @@ class Readings:
         checkpoints = CheckpointPositions(reader, flow, self.names(source).on_source)
         return SourcePositions(self.world, source, checkpoints)
 
-    def checkpointed(self, source: str, target: str) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def checkpointed(self, source: str, target: str) -> GroupOffsets:
         """The newest checkpoints' upstream offsets."""
         found = self.source_positions(source, target).checkpoints.read()
         return {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in found.items()}
@@ -126,9 +126,7 @@ class Readings:
     ) -> list[GroupPosition]:
         """Every group's position now, without writing it; ``as_if_drained``: as it will be once nothing is left."""
         if mode is FailoverMode.PLANNED:
-            committed: Mapping[str, Mapping[TopicPartition, int]] = committed_in_scope(
-                self.world, self.world.regions[source].reader
-            )
+            committed: GroupOffsets = committed_in_scope(self.world, self.world.regions[source].reader)
         else:
             committed, _ = self.source_positions(source, target).without_source()
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}

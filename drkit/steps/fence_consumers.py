@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.kafka import GroupOffsets, LogRange, TopicPartition
 from drkit.domain.partition_tree import to_tree
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
 from drkit.ports import KafkaReader, ProbeOutcome
 from drkit.steps.world import RegionPorts, World
 
 _POLL_SECONDS = 0.1
-
-Committed = Mapping[str, Mapping[TopicPartition, int]]
 
 
 def committed_in_scope(world: World, reader: KafkaReader) -> dict[str, dict[TopicPartition, int]]:
@@ -64,7 +62,7 @@ class DrainConsumers(Step[int]):
         """What is left."""
         return {"uncommitted_records": self.observe(context)}
 
-    def _remaining(self, committed: Committed) -> int:
+    def _remaining(self, committed: GroupOffsets) -> int:
         partitions = {p for offsets in committed.values() for p in offsets}
         ends: Mapping[TopicPartition, LogRange] = self._reader.log_ranges(partitions) if partitions else {}
         return sum(max(0, ends[p].end - offset) for offsets in committed.values() for p, offset in offsets.items())
@@ -124,7 +122,7 @@ class FenceConsumers(Step[tuple[str, ...]]):
         """Let the groups commit again."""
         return self._source.fence.lift_consumers()
 
-    def _until_still(self, deadline: float) -> Committed:
+    def _until_still(self, deadline: float) -> GroupOffsets:
         before = committed_in_scope(self._world, self._source.reader)
         while True:
             after = committed_in_scope(self._world, self._source.reader)

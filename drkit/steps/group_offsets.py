@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets
 from drkit.errors import DrkitError, StoppedError
 from drkit.ports import KafkaWriter, PartitionFailure
 
@@ -13,10 +13,8 @@ _AT_ONCE = 32
 """Requests in flight: Kafka takes one group per request, and each waits for a round trip to another region."""
 _SHOWN = 5
 
-Offsets = Mapping[str, Mapping[TopicPartition, int]]
 
-
-def commit_groups(writer: KafkaWriter, offsets: Offsets) -> None:
+def commit_groups(writer: KafkaWriter, offsets: GroupOffsets) -> None:
     """Commit every group's offsets, whatever becomes of the others.
 
     Raises ``StoppedError`` that names what was not written; the rest was.

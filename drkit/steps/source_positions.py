@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.steps.snapshot import newest_snapshot, snapshot_positions
 from drkit.steps.world import World
 from drkit.verification.positions import CheckpointPositions
@@ -20,7 +20,7 @@ class SourcePositions:
     source: str
     checkpoints: CheckpointPositions
 
-    def without_source(self) -> tuple[Mapping[str, Mapping[TopicPartition, int]], Mapping[str, str]]:
+    def without_source(self) -> tuple[GroupOffsets, Mapping[str, str]]:
         """Committed offsets per group, and where each group's come from."""
         positions = self._from_snapshot()
         for group, offsets in self.checkpoints.read().items():

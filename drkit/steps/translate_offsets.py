@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.positions import GroupPosition, by_group, totals
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError, StalePlanError
-from drkit.steps.group_offsets import Offsets, commit_groups
+from drkit.steps.group_offsets import commit_groups
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import RegionPorts, World
 from drkit.verification.positions import Translator
@@ -24,8 +24,8 @@ class Translated:
     """Positions to commit, and what the target's groups had before."""
 
     positions: Sequence[GroupPosition]
-    wanted: Offsets
-    earlier: Offsets
+    wanted: GroupOffsets
+    earlier: GroupOffsets
 
 
 class TranslateOffsets(Step[Translated]):
@@ -110,13 +110,13 @@ class TranslateOffsets(Step[Translated]):
             self._target.writer.delete_group(group)
         return {"restored": len(earlier)}
 
-    def _committed(self, context: RunContext) -> tuple[Offsets, Mapping[str, str]]:
+    def _committed(self, context: RunContext) -> tuple[GroupOffsets, Mapping[str, str]]:
         if context.mode is Mode.PLANNED:
             final = context.of("fence-consumers").get("committed", {})
             return {group: from_tree(tree) for group, tree in final.items()}, {}
         return self._source.without_source()
 
-    def _require_idle(self, groups: Offsets) -> None:
+    def _require_idle(self, groups: GroupOffsets) -> None:
         described = self._target.reader.describe_groups(sorted(groups))
         active = sorted(name for name, group in described.items() if not group.accepts_offsets)
         if active:
@@ -137,7 +137,7 @@ def _key(context: RunContext) -> str:
     return f"undo/{context.run_id}/offsets-{context.target}.json"
 
 
-def _missing(wanted: Offsets, found: Offsets) -> dict[str, dict[TopicPartition, int]]:
+def _missing(wanted: GroupOffsets, found: GroupOffsets) -> dict[str, dict[TopicPartition, int]]:
     return {
         group: rest
         for group, offsets in wanted.items()

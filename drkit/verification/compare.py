@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 
 from drkit.domain.checks import Check, Verification, compared, not_checked, ok
 from drkit.domain.comparison import (
-    Positions,
     Topics,
     compare_configs,
     compare_positions,
     compare_topics,
 )
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lineage import Cut, Epoch, EpochState
 from drkit.errors import DrkitError
 from drkit.ports import Clock, KafkaReader, KafkaWriter, ProbeOutcome, ReadRange
@@ -55,7 +54,7 @@ class Comparison:
         self._settings = settings
         self._known_topics = known_topics
 
-    def run(self, cut: Cut, committed: Positions, starts: Starts | None = None) -> Verification:
+    def run(self, cut: Cut, committed: GroupOffsets, starts: Starts | None = None) -> Verification:
         """All checks. ``cut``: by the source's partitions. ``committed``: what was committed per group on the target.
 
         A check that cannot be made because the source does not answer, or a call fails, is ``not_checked``. Raises
@@ -125,7 +124,7 @@ class Comparison:
 
         return _guarded("target-logs", look)
 
-    def _positions(self, committed: Positions, target_topics: Topics) -> Check:
+    def _positions(self, committed: GroupOffsets, target_topics: Topics) -> Check:
         found = self._target.committed_offsets(committed)
         partitions = {p for offsets in committed.values() for p in offsets} & all_partitions(target_topics)
         return compare_positions(committed, found, self._target.log_ranges(partitions))

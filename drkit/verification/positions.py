@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from drkit.domain.kafka import LogRange, Record, TopicPartition
+from drkit.domain.kafka import GroupOffsets, LogRange, Record, TopicPartition
 from drkit.domain.mirror_flow import Flow
 from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
 from drkit.domain.offsets import Bounded, OffsetMap, Tail, TargetLog, Unavailable, Verdict
@@ -17,7 +17,7 @@ from drkit.ports import KafkaReader, ReadRange, TopicTail
 _TAIL_RECORDS = 200
 """How far below a log end the last data record is looked for first; then ten times as far, and so on."""
 
-Committed = Mapping[str, Mapping[TopicPartition, int]]
+
 Pairs = list[tuple[int, int]]
 
 
@@ -110,7 +110,7 @@ class Translator:
 
     def translate(
         self,
-        committed: Committed,
+        committed: GroupOffsets,
         *,
         drained_to: Mapping[TopicPartition, int] | None = None,
         is_final: bool = False,
@@ -140,7 +140,7 @@ class Translator:
 
     def _positions(
         self,
-        committed: Committed,
+        committed: GroupOffsets,
         renamed: Mapping[TopicPartition, TopicPartition],
         maps: Mapping[TopicPartition, OffsetMap],
     ) -> list[GroupPosition]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drkit.domain.health import Unreachable
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import MirrorLag
-from drkit.domain.replay import Positions, ReplayExposure, exposure_without_source, replay_exposure
+from drkit.domain.replay import ReplayExposure, exposure_without_source, replay_exposure
 from drkit.domain.scope import NameFilter
 from drkit.domain.status import LastRun, NotRead, RedirectStatus, Status
 from drkit.errors import AuthError, DrkitError, UnreachableError
@@ -28,7 +28,7 @@ class ReplayCheck:
     source: KafkaReader
     groups: NameFilter
     topics: NameFilter
-    checkpointed: Callable[[], Positions]
+    checkpointed: Callable[[], GroupOffsets]
 
     def run(self, *, is_silent: bool = False) -> ReplayExposure:
         """The exposure per group; unknown when the source does not answer, or ``is_silent`` and so is not asked.

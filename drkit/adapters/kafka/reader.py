@@ -14,6 +14,7 @@ from drkit.domain.kafka import (
     Acl,
     ClusterDescription,
     GroupDescription,
+    GroupOffsets,
     GroupState,
     LogRange,
     PartitionDescription,
@@ -123,7 +124,7 @@ class ConfluentReader:
         described: Mapping[str, Any] = self._admin.describe_consumer_groups(names, request_timeout=self._timeout)
         return described
 
-    def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def committed_offsets(self, groups: Collection[str]) -> GroupOffsets:
         """Committed offsets; one request per group, all in flight at once."""
         asked = {group: self._ask_committed(group) for group in groups}
         return {group: self._positions(group, future) for group, future in asked.items()}

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from drkit.domain.checks import Check, CheckOutcome, Verification
-from drkit.domain.comparison import Positions
-from drkit.domain.kafka import LogRange, Record, TopicPartition
+from drkit.domain.kafka import GroupOffsets, LogRange, Record, TopicPartition
 from drkit.domain.lineage import Cut, Epoch, EpochState, PartitionCut
 from drkit.domain.scope import NameFilter
 from drkit.errors import UnreachableError
@@ -56,7 +55,7 @@ class Mirrored:
         *,
         source: bool = True,
         starts: Starts | None = None,
-        committed: Positions = COMMITTED,
+        committed: GroupOffsets = COMMITTED,
         snapshot: bool = False,
     ) -> Verification:
         return Comparison(

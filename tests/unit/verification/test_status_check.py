@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drkit.domain.health import Expectation, Role, Unreachable
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import AtMost, Exactly, MirrorLag, NotKnown
-from drkit.domain.replay import Positions, ReplayExposure
+from drkit.domain.replay import ReplayExposure
 from drkit.domain.scope import NameFilter
 from drkit.domain.status import NotRead, RedirectStatus
 from drkit.errors import DrkitError, UnreachableError
@@ -50,7 +50,7 @@ class Service:
         self.source, self.target = MemoryRegion("a"), MemoryRegion("b", fenced=True)
         self.source.add(P, ["x", "y", "z"])
         self.source.committed = {"g": {P: 3, TopicPartition("other", 0): 9}, "drkit.own": {P: 3}}
-        self.checkpointed: Positions = {"g": {P: 1}}
+        self.checkpointed: GroupOffsets = {"g": {P: 1}}
         self.connect = MemoryConnect({P: 1})
         self.redirect = Redirect(("address of a",))
 
