@@ -6,7 +6,8 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import reduce
+from itertools import chain, islice
 from typing import Any, Final
 
 from drkit.domain.ledger import SHOWN, Acknowledged, Origin, Place, Sightings, Writes
@@ -44,11 +45,10 @@ def write_outage(writes: Writes, now_ms: int) -> Outage | None:
         return None
     ordered = sorted(times)
     end_ms = max(ordered[-1], now_ms if writes.ended_ms is None else writes.ended_ms)
-    longest = Outage(ordered[-1], end_ms, ended=False)
-    for before, after in zip(ordered, islice(ordered, 1, None), strict=False):
-        if after - before >= longest.until_ms - longest.from_ms:
-            longest = Outage(before, after, ended=True)
-    return longest
+    last = Outage(ordered[-1], end_ms, ended=False)
+    gaps = (Outage(*pair, ended=True) for pair in zip(ordered, islice(ordered, 1, None), strict=False))
+    # Of two that are as long the later one: one that has not ended is never hidden by one that has.
+    return reduce(lambda longest, gap: gap if gap.seconds >= longest.seconds else longest, chain(gaps, (last,)))
 
 
 @dataclass(frozen=True, slots=True)
