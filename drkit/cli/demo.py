@@ -125,7 +125,7 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
 
 def _await_checkpoints(service: Service, workload: Workload) -> None:
     deadline = time.monotonic() + 90
-    while missing := workload.groups() - service.positions_without(service.settings.primary).keys():
+    while missing := workload.groups() - service.checkpointed_groups():
         if time.monotonic() > deadline:
             raise StoppedError(f"{len(missing)} groups have no checkpoint yet, first {min(missing)}")
         time.sleep(1)

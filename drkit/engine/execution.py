@@ -109,9 +109,9 @@ class Execution:
 
     def is_begun(self, step: Step[Any]) -> bool:
         """Whether any of a step's effect is there. Raises ``StepFailure``."""
-        started = self._clock.monotonic()
+        started, context = self._clock.monotonic(), self._context()
         try:
-            return step.is_begun(self._context(), step.observe(self._context()))
+            return step.is_begun(context, step.observe(context))
         except Exception as error:
             raise self._failed(step, known(error), started) from error
 

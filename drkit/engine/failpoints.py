@@ -37,10 +37,10 @@ def hit(where: str, point: str) -> None:
 def names(procedure: Procedure) -> tuple[str, ...]:
     """Every failpoint of a procedure; a step behind the point of no return is never undone."""
     found = []
-    order = [step.name for step in procedure.steps]
+    points: tuple[str, ...] = (*AROUND_EFFECT, *AROUND_UNDO)
     for step in procedure.steps:
         if step.is_effect:
-            is_undone = order.index(step.name) <= order.index(procedure.no_return_after)
-            points = (*AROUND_EFFECT, *AROUND_UNDO) if is_undone else AROUND_EFFECT
             found += [f"{step.name}:{point}" for point in points]
+        if step.name == procedure.no_return_after:
+            points = AROUND_EFFECT
     return (*found, *(f"{RUN}:{point}" for point in AROUND_RUN))

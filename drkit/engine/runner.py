@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import Phase
@@ -15,7 +15,7 @@ from drkit.engine.interrupt import Interrupt, InterruptedRunError, RunInterrupte
 from drkit.engine.journal import Journal
 from drkit.engine.lease import Lease
 from drkit.engine.listener import GuardedListener, RunListener
-from drkit.engine.step import Procedure, Step
+from drkit.engine.step import Procedure
 from drkit.errors import DrkitError, ExitCode, RefusedError, StalePlanError, StoppedError, UnknownOutcomeError
 from drkit.ports import Clock
 
@@ -86,7 +86,7 @@ class Runner:
 
         Unless clients may have been redirected: what was true before they moved cannot be measured any more.
         """
-        return self._do(self._perform_again)
+        return self._do(lambda: self._perform_all(again=not self._may_have_redirected()))
 
     def _do(self, perform: Callable[[], None]) -> RunState:
         self._interrupt.farewell = f"{self._resume()} goes on"
@@ -133,24 +133,19 @@ class Runner:
                 hint=f"go on with the version that planned it, drkit {state.written_by}",
             )
 
-    def _perform_again(self) -> None:
-        self._perform_all(again=not self._may_have_redirected())
-
     def _perform_all(self, *, again: bool = False) -> None:
         """Every step that is not done, and with ``again`` every one whose facts do not outlast an interruption."""
-        due = [step for step in self._procedure.steps if not self._is_done(step) or self._is_due_again(step, again)]
+        steps = self._journal.state.steps
+        due = [
+            step
+            for step in self._procedure.steps
+            if not steps[step.name].is_done or (again and not step.holds_over_interruption)
+        ]
         # Before the first effect, every step reads what makes it quick later.
         for step in due:
             self._execution.prepare(step)
         for step in due:
             self._execution.perform(step)
-
-    def _is_done(self, step: Step[Any]) -> bool:
-        return self._journal.state.steps[step.name].is_done
-
-    @staticmethod
-    def _is_due_again(step: Step[Any], again: bool) -> bool:
-        return again and not step.holds_over_interruption
 
     def _may_have_redirected(self) -> bool:
         """Whether clients may have moved, by the journal or by what the world shows of an effect without evidence."""

@@ -44,6 +44,11 @@ class Inspection:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
 
+    def checkpointed_groups(self) -> frozenset[str]:
+        """Groups whose position outlives the source: MM2 has emitted a checkpoint."""
+        primary = self.primary
+        return frozenset(self._readings.checkpointed(primary, self.settings.other(primary)))
+
     def positions_without(self, source: str) -> GroupOffsets:
         """Committed offsets of the source's groups that outlive it: MM2's checkpoints, and the newest snapshot."""
         return self._readings.source_positions(source, self.settings.other(source)).without_source()[0]

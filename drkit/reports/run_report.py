@@ -44,8 +44,6 @@ def report(state: RunState) -> dict[str, Any]:
     known).
     """
     evidence = state.evidence
-    first_write = _first_write(evidence)
-    rto = _between(state.started_at, first_write)
     return {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -59,12 +57,12 @@ def report(state: RunState) -> dict[str, Any]:
         "operator": state.plan.operator,
         "owner": state.owner,
         "accepted": dict(state.plan.options),
-        "rto_seconds": rto,
-        "write_outage_seconds": _between(_fenced_at(state), first_write),
+        "rto_seconds": _rto(state),
+        "write_outage_seconds": _between(_fenced_at(state), _first_write(evidence)),
         "records_lost": _lost(state),
         "last_mirrored": _last_mirrored(evidence),
         "offsets": evidence.get("translate-offsets", {}).get("offsets", _NO_OFFSETS),
-        "objectives": _objectives(state, rto),
+        "objectives": _objectives(state),
         "steps": [_step(step) for step in state.steps.values()],
     }
 
@@ -72,8 +70,7 @@ def report(state: RunState) -> dict[str, Any]:
 def exit_code(state: RunState) -> ExitCode:
     """The exit code that a run's end means: 6 for a run that is done and missed its recovery time, too."""
     if state.phase is Phase.SUCCEEDED:
-        rto = _between(state.started_at, _first_write(state.evidence))
-        missed = any(objective["met"] is False for objective in _objectives(state, rto))
+        missed = any(objective["met"] is False for objective in _objectives(state))
         return ExitCode.VERIFICATION if missed else ExitCode.DONE
     return _EXIT_CODES.get(state.phase, ExitCode.STOPPED)
 
@@ -132,8 +129,12 @@ def _fenced_at(state: RunState) -> datetime | None:
     return fence.first_started_at if fence.times_started > 1 else _moment(fence.evidence["fenced_at"])
 
 
-def _objectives(state: RunState, rto: float | None) -> list[dict[str, Any]]:
-    limit = state.plan.objectives.get("rto_seconds")
+def _rto(state: RunState) -> float | None:
+    return _between(state.started_at, _first_write(state.evidence))
+
+
+def _objectives(state: RunState) -> list[dict[str, Any]]:
+    limit, rto = state.plan.objectives.get("rto_seconds"), _rto(state)
     if not isinstance(limit, int | float):
         return []
     met = None if rto is None else rto <= limit
