@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ def free_subnet(first: int) -> str:
     start = first + 16 * worker
     subnets = (f"127.{number}" for number in range(start, start + 16))
     return next(subnet for subnet in subnets if can_listen(spread_layout(subnet).aws))
+
+
+@contextmanager
+def protected_sandbox(directory: Path, first_subnet: int) -> Iterator[Sandbox]:
+    """A sandbox of one's own, mirrored and its standby fenced: a failover cannot be taken back within a session's."""
+    box = Sandbox(directory, free_subnet(first_subnet))
+    try:
+        box.up()
+        after_up(box.config)
+        yield box
+    finally:
+        box.down()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +23,13 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartiti
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from drkit import bootstrap
-from drkit.cli.sandbox import after_up
 from drkit.domain.lag import Exactly
 from drkit.domain.mode import FailoverMode
 from drkit.domain.positions import GroupPosition, by_group, totals
 from drkit.procedures.readings import Readings
 from drkit.sandbox import Sandbox
 from drkit.steps.group_offsets import commit_groups
-from tests.conftest import free_subnet
+from tests.conftest import protected_sandbox
 
 SOURCE, TARGET = "ap-east-2", "ap-northeast-1"
 TOPIC: Final = "genai-demo.staging.bench"
@@ -49,7 +47,7 @@ Say = Callable[[str], None]
 
 def report(say: Say) -> None:
     """Measure, and say the figures."""
-    with tempfile.TemporaryDirectory() as directory, _regions(Path(directory)) as box:
+    with tempfile.TemporaryDirectory() as directory, protected_sandbox(Path(directory) / "sandbox", 200) as box:
         admins = {name: AdminClient(dict(region.clients["admin"])) for name, region in box.status().regions.items()}
         admins[SOURCE].create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(10)
         written = 0
@@ -96,17 +94,6 @@ def _timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
-
-
-@contextmanager
-def _regions(directory: Path) -> Iterator[Sandbox]:
-    box = Sandbox(directory / "sandbox", free_subnet(200))
-    try:
-        box.up()
-        after_up(box.config)
-        yield box
-    finally:
-        box.down()
 
 
 def _write(box: Sandbox, records: int) -> None:

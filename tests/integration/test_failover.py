@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from drkit.cli.sandbox import after_up
 from drkit.errors import ExitCode
 from drkit.sandbox import Sandbox
 from drkit.sandbox.workload.control import Workload
-from tests.conftest import free_subnet
+from tests.conftest import protected_sandbox
 from tests.e2e.command import drkit
 from tests.e2e.world import PRIMARY, STANDBY
 from tests.waiting import eventually
@@ -22,14 +21,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox of its own: a failover cannot be taken back within a session's."""
-    box = Sandbox(tmp_path / "sandbox", free_subnet(160))
-    try:
-        box.up()
-        after_up(box.config)
+    with protected_sandbox(tmp_path / "sandbox", 160) as box:
         yield box
-    finally:
-        box.down()
 
 
 def test_a_run_that_is_killed_is_resumed_and_nothing_is_lost_or_replayed(box: Sandbox) -> None:

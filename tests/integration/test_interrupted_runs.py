@@ -13,10 +13,9 @@ import pytest
 import yaml
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from drkit.cli.sandbox import after_up
 from drkit.errors import ExitCode
 from drkit.sandbox import Sandbox
-from tests.conftest import free_subnet
+from tests.conftest import protected_sandbox
 from tests.e2e.command import Answer, drkit, start
 from tests.e2e.world import PRIMARY, STANDBY, acls, connectors, group_offsets, record_sets
 from tests.waiting import eventually
@@ -30,14 +29,9 @@ JSON = ("--output", "json")
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    box = Sandbox(tmp_path / "sandbox", free_subnet(176))
-    try:
-        box.up()
-        after_up(box.config)
+    with protected_sandbox(tmp_path / "sandbox", 176) as box:
         patient(box.config)
         yield box
-    finally:
-        box.down()
 
 
 def test_a_second_operator_ctrl_c_abort_and_resume(box: Sandbox) -> None:

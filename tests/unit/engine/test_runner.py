@@ -64,6 +64,14 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
     return raise_it
 
 
+def stop_at(step: str, operator: Operator, world: World) -> None:
+    """A run that has stopped at a step, which would not fail again."""
+    world.faults[step, "apply"] = raising(RefusedError("no"))
+    with pytest.raises(StoppedError):
+        operator.run()
+    world.faults.clear()
+
+
 def everything_on(world: World) -> dict[str, str]:
     """What the world is after an uninterrupted run."""
     other = World(FakeObjectStore())
@@ -313,10 +321,7 @@ class TestResume:
     def test_succeeded_steps_are_skipped_but_for_facts_that_time_wears_out(
         self, operator: Operator, world: World
     ) -> None:
-        world.faults["promote", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            operator.run()
-        world.faults.clear()
+        stop_at("promote", operator, world)
         before = {name: world.count(name, "observe") for name in STEPS}
         operator.resume()
         again = {name: world.count(name, "observe") - before[name] for name in STEPS}
@@ -325,10 +330,7 @@ class TestResume:
         assert world.count("fence", "apply") == 1
 
     def test_a_worn_out_fact_is_established_again(self, operator: Operator, world: World) -> None:
-        world.faults["promote", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            operator.run()
-        world.faults.clear()
+        stop_at("promote", operator, world)
         world.put("fence-2", "off")
         final = operator.resume()
         assert final.phase is Phase.SUCCEEDED
@@ -338,10 +340,7 @@ class TestResume:
         assert world.parts() == everything_on(world)
 
     def test_behind_the_point_of_no_return_nothing_is_established_again(self, operator: Operator, world: World) -> None:
-        world.faults["record", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            operator.run()
-        world.faults.clear()
+        stop_at("record", operator, world)
         world.put("fence-2", "off")
         operator.resume()
         assert world.count("fence", "apply") == 1
@@ -350,10 +349,7 @@ class TestResume:
     def test_what_a_resumed_run_had_not_yet_established_again_when_it_died_is_established_by_the_next(
         self, operator: Operator, world: World
     ) -> None:
-        world.faults["promote", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            operator.run()
-        world.faults.clear()
+        stop_at("promote", operator, world)
         world.put("fence-2", "off")
         world.faults["fence", "half-way"] = raising(KeyboardInterrupt())
         with pytest.raises(RunInterruptedError):
@@ -398,10 +394,7 @@ class TestResume:
         assert events(state) == before
 
     def test_other_code_is_refused(self, state: FakeObjectStore, world: World, clock: FakeClock) -> None:
-        world.faults["promote", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            Operator(state, world, clock).run()
-        world.faults.clear()
+        stop_at("promote", Operator(state, world, clock), world)
 
         def compose(world: World) -> Procedure:
             whole = procedure(world)
@@ -420,10 +413,7 @@ class TestResume:
     def test_an_abort_needs_only_the_steps_that_were_begun(
         self, state: FakeObjectStore, world: World, clock: FakeClock
     ) -> None:
-        world.faults["promote", "apply"] = raising(RefusedError("no"))
-        with pytest.raises(StoppedError):
-            Operator(state, world, clock).run()
-        world.faults.clear()
+        stop_at("promote", Operator(state, world, clock), world)
 
         def compose(world: World) -> Procedure:
             whole = procedure(world)
