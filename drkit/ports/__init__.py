@@ -1,0 +1,42 @@
+"""What steps see of the outside world: small Protocols, implemented by ``adapters`` and by the tests' fakes.
+
+Every call has a deadline (``timeouts.request_seconds`` of the configuration, unless it takes its own) and raises
+
+* ``UnreachableError`` when nothing answered in time or the connection broke,
+* ``AuthError`` when the system refused the identity or the operation,
+* ``DrkitError`` leaves named in the docstring for what is particular to the call.
+
+Writers are Protocols of their own, so that a dry run is given readers only.
+"""
+
+from drkit.ports.clock import Clock, Progress
+from drkit.ports.connect import ConnectorState, ConnectorStatus, ConnectReader, ConnectWriter
+from drkit.ports.health import HealthProbe, ProbeAnswer, ProbeStatus
+from drkit.ports.kafka import KafkaReader, KafkaWriter, PartitionFailure, ProbeOutcome, ReadRange, TopicTail
+from drkit.ports.store import ObjectStore, PreconditionFailed, StoredObject
+from drkit.ports.traffic import FenceDriver, RecordSet, RedirectTarget, RedirectWriter
+
+__all__ = [
+    "Clock",
+    "ConnectReader",
+    "ConnectWriter",
+    "ConnectorState",
+    "ConnectorStatus",
+    "FenceDriver",
+    "HealthProbe",
+    "KafkaReader",
+    "KafkaWriter",
+    "ObjectStore",
+    "PartitionFailure",
+    "PreconditionFailed",
+    "ProbeAnswer",
+    "ProbeOutcome",
+    "ProbeStatus",
+    "Progress",
+    "ReadRange",
+    "RecordSet",
+    "RedirectTarget",
+    "RedirectWriter",
+    "StoredObject",
+    "TopicTail",
+]
