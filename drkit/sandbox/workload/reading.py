@@ -127,6 +127,7 @@ class Reading:
 
     def _heed(self, error: Any, message: Any) -> None:
         if error.code() == PARTITION_EOF:
+            self._health.works()
             self._ends.reached(message.topic(), message.partition(), message.offset())
         elif is_final(error):
             # Not raised: what came with it is processed first.
