@@ -58,7 +58,7 @@ def test_a_client_that_has_worked_waits_a_little_for_its_broker(clock: SimpleNam
     health = ClientHealth()
     health.works()
     health.on_error(DOWN)
-    clock.now += 1.5
+    clock.now += 1.0
     health.on_error(DOWN)
     assert health.reason is None
     clock.now += 0.6
@@ -187,6 +187,26 @@ def test_a_call_that_hangs_is_left_and_nothing_closes_the_client_under_it() -> N
     assert not closed.is_set()
     released.set()
     assert closed.wait(10)
+
+
+def test_who_waits_for_a_call_can_be_told_to_leave() -> None:
+    side = SideThread()
+    released = threading.Event()
+
+    def leave() -> None:
+        raise ClientFailedError("elsewhere")
+
+    begun = time.monotonic()
+    with pytest.raises(ClientFailedError, match="elsewhere"):
+        side.call(released.wait, 60, leave)
+    assert time.monotonic() - begun < 10
+    released.set()
+
+
+def test_a_call_that_ends_late_but_in_time_has_ended() -> None:
+    asked: list[int] = []
+    SideThread().call(lambda: time.sleep(0.6), 10, lambda: asked.append(1))
+    assert asked == [1]
 
 
 def test_what_nobody_expected_of_a_call_reaches_the_thread_hook(monkeypatch: pytest.MonkeyPatch) -> None:
