@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.domain.ledger import (
@@ -141,6 +141,7 @@ def reached_elsewhere(world: World, origin: Origin, seen: set[int]) -> int:
     return max(elsewhere, key=lambda place: place[1])[2] if elsewhere else -1
 
 
+@settings(max_examples=400)
 @given(worlds())
 def test_the_ledger_finds_what_the_model_finds(world: World) -> None:
     found = judge_group({"t"}, world.events, world.writes)

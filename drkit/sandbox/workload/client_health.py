@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
-_PATIENCE_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 1.5
 """A client that has worked may be without a broker for so long."""
 
 # librdkafka's names for its own errors begin with an underscore.

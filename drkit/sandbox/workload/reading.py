@@ -31,9 +31,6 @@ _LAGGING_CYCLE_SECONDS: Final = 0.4
 _IDLE_SECONDS: Final = 1.5
 _ASK_DNS_SECONDS: Final = 1.0
 _UNCOMMITTED_SECONDS: Final = 5.0
-_COMMIT_SECONDS: Final = 2.0
-"""A commit on a dead broker fails when the session has timed out; DNS may have another one by then."""
-
 _NO_RECORD: Final = RECORD.pack((1 << 64) - 1)
 """Stands for a value that no writer has written."""
 
@@ -127,6 +124,7 @@ class Reading:
 
     def _heed(self, error: Any, message: Any) -> None:
         if error.code() == PARTITION_EOF:
+            self._health.works()
             self._ends.reached(message.topic(), message.partition(), message.offset())
         elif is_final(error):
             # Not raised: what came with it is processed first.
@@ -151,7 +149,7 @@ class Reading:
         Raises ``ClientFailedError`` when it is not answered, is refused, or did not succeed for some seconds.
         """
         try:
-            self._side_thread.call(self._commit_now, _COMMIT_SECONDS)
+            self._side_thread.call(self._commit_now, _UNCOMMITTED_SECONDS, self._leave_if_over)
         except KafkaException as failure:
             error = failure.args[0]
             if is_final(error):
@@ -182,7 +180,13 @@ class Reading:
     def _leave_if_elsewhere(self) -> None:
         side = self._discovery.locate()
         if side is not None and side != self._side:
-            raise ClientFailedError(f"idle, and the service is in {side.region}")
+            raise ClientFailedError(f"nothing comes, and the service is in {side.region}")
+
+    def _leave_if_over(self) -> None:
+        """While a commit is not answered: on a dead broker that lasts until the session has timed out."""
+        if self._watch.phase is Phase.STOP:
+            raise ClientFailedError("a commit was not answered, and the workload ends")
+        self._leave_if_elsewhere()
 
     def _tell_if_drained(self) -> None:
         """Note it once everything is read and committed, and DNS says that this is the side to be drained."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -11,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from drkit.sandbox.workload.client_health import ClientFailedError
 
+_STEP_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 0.5
 
 Call = Callable[[], object]
@@ -26,19 +28,25 @@ class SideThread:
         self._calls: SimpleQueue[tuple[Call, SimpleQueue[KafkaException | None]] | None] = SimpleQueue()
         threading.Thread(target=self._work, name="side", daemon=True).start()
 
-    def call(self, call: Call, seconds: float) -> None:
+    def call(self, call: Call, seconds: float, meanwhile: Call = lambda: None) -> None:
         """Make the call and wait for its end so long; it goes on in the background otherwise.
 
-        Raises ``ClientFailedError`` if it has not ended, and the ``KafkaException`` that it has raised.
+        ``meanwhile`` is called every now and then, and ends the waiting by raising. Raises ``ClientFailedError`` if the
+        call has not ended, and the ``KafkaException`` that it has raised.
         """
         ended: SimpleQueue[KafkaException | None] = SimpleQueue()
         self._calls.put((call, ended))
-        try:
-            failure = ended.get(timeout=seconds)
-        except Empty:
-            raise ClientFailedError(f"no answer within {seconds:g} s") from None
-        if failure is not None:
-            raise failure
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                failure = ended.get(timeout=min(left, _STEP_SECONDS))
+            except Empty:
+                meanwhile()
+                continue
+            if failure is not None:
+                raise failure
+            return
+        raise ClientFailedError(f"no answer within {seconds:g} s")
 
     def close(self, call: Call) -> None:
         """Make the client's last call: close it, but don't wait long for a broker that does not answer."""

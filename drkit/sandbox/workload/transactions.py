@@ -11,13 +11,14 @@ from confluent_kafka import KafkaException
 from drkit.domain.ledger import Origin, Outcome
 from drkit.sandbox.workload.client_health import ClientFailedError
 from drkit.sandbox.workload.discovery import Side
-from drkit.sandbox.workload.session import TICK_SECONDS, Session, Writer
+from drkit.sandbox.workload.session import Session, Writer
 
 _LENGTH_SECONDS: Final = (0.1, 0.2)
 _ABORTED_SHARE: Final = 0.1
 _CALL_SECONDS: Final = 3.0
-_INITIALIZE_SECONDS: Final = 0.5
-_ABORT_SECONDS: Final = 2.0
+_STEP_SECONDS: Final = 0.5
+"""Between two steps of a call the client hears of its broker's death."""
+_ABORT_SECONDS: Final = 1.0
 _BROKER_MS: Final = 10_000
 """After so long the broker aborts what a dead client has left open."""
 
@@ -51,7 +52,7 @@ class TransactionalSession(Session):
         deadline = time.monotonic() + _CALL_SECONDS
         while True:
             try:
-                self.producer.init_transactions(_INITIALIZE_SECONDS)
+                self.producer.init_transactions(_STEP_SECONDS)
             except KafkaException as failure:
                 if not failure.args[0].retriable() or time.monotonic() > deadline or not self.writer.is_running:
                     raise
@@ -81,13 +82,14 @@ class TransactionalSession(Session):
         deadline = time.monotonic() + _CALL_SECONDS
         while True:
             try:
-                self.producer.commit_transaction(max(TICK_SECONDS, deadline - time.monotonic()))
+                self.producer.commit_transaction(_STEP_SECONDS)
                 break
             except KafkaException as failure:
                 error = failure.args[0]
                 if error.txn_requires_abort():
                     raise ClientFailedError(error.name()) from failure
-                if not error.retriable() or time.monotonic() > deadline:
+                self.producer.poll(0)
+                if not error.retriable() or time.monotonic() > deadline or self.health.reason is not None:
                     # Nobody knows whether it was committed: its records stay open, and end as unknown.
                     self._placed.clear()
                     raise
