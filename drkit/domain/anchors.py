@@ -35,9 +35,10 @@ class Anchors:
     ``starts``: where Connect says that a task started: the index of the next point, once per start.
     ``starts_known_from``: the index of the first point from which on every start is in ``starts``; None if starts are
     not known. Who tells of starts also vouches that the producer is idempotent, so that nothing else repeats records.
+    ``origin``: a target offset that every copy is above.
     """
 
-    __slots__ = ("downstream", "runs", "starts", "starts_known_from", "upstream")
+    __slots__ = ("downstream", "origin", "runs", "starts", "starts_known_from", "upstream")
 
     def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
         self.upstream = array("q")
@@ -45,6 +46,7 @@ class Anchors:
         self.runs: list[int] = []
         self.starts: list[int] = []
         self.starts_known_from: int | None = None
+        self.origin = NO_COPY
         self.extend(pairs)
 
     def __len__(self) -> int:
@@ -61,11 +63,24 @@ class Anchors:
 
     def add_start(self) -> None:
         """A task started after the last sync, and before the next."""
-        self.starts.append(len(self))
+        # Of the first one it matters whether another followed.
+        if len(self) == 0 or self.starts[-1:] != [len(self)]:
+            self.starts.append(len(self))
+
+    def renewed(self) -> Anchors:
+        """What is left when the source's topic was made anew: the last run, if another came before it."""
+        left = Anchors()
+        left.origin = self.downstream[-1] if len(self) else NO_COPY
+        if len(self.runs) > 1:
+            begin = self.runs[-1]
+            left.origin = self.downstream[begin - 1]
+            left.extend(zip(self.upstream[begin:], self.downstream[begin:], strict=True))
+        return left
 
     def forget(self) -> None:
-        """The source's or the target's topic was made anew: what is known is of a log that is gone."""
+        """The target's topic was made anew: what is known is of a log that is gone."""
         del self.upstream[:], self.downstream[:], self.runs[:], self.starts[:]
+        self.origin = NO_COPY
         if self.starts_known_from is not None:
             # The next sync may be one that was overtaken: what was told before it is also about what follows it.
             self.starts_known_from = 2

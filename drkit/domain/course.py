@@ -41,7 +41,7 @@ _CERTIFYING = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class FlowFacts:
     """What is known of the flow as a whole.
 
     ``hole_free``: whether every source offset from the first mirrored one on is a record (no transactions, no
@@ -57,23 +57,24 @@ class Flow:
 class Course:
     """Points, the suspect intervals among them, and how far each blurs. Interval ``i`` is after point ``i``.
 
-    ``end``: the target's log end. ``tail``: the last mirrored record and its copy, where the two are proved to belong
-    together. ``is_complete``: nothing was copied after the last point. ``is_past``: the mirror has certainly got past
-    whatever it had to copy again (it was drained).
+    ``end``: the target's log end. ``tail``: the last mirrored record and its copy, where the two belong together;
+    ``is_sure``: that was proved. ``is_complete``: nothing was copied after the last point. ``is_past``: the mirror has
+    certainly got past whatever it had to copy again (it was drained).
     """
 
     def __init__(
         self,
         anchors: Anchors,
         end: int,
-        flow: Flow,
+        flow: FlowFacts,
         *,
         tail: tuple[int, int] | None = None,
+        is_sure: bool = True,
         is_complete: bool = False,
         is_past: bool = False,
     ) -> None:
         self._end, self._flow = end, flow
-        self.up, self.down = array("q", [NO_COPY]), array("q", [NO_COPY])
+        self.up, self.down = array("q", [NO_COPY]), array("q", [anchors.origin])
         self.up.extend(anchors.upstream)
         self.down.extend(anchors.downstream)
         self._runs = [0, *(index + 1 for index in anchors.runs[1:])]
@@ -82,9 +83,10 @@ class Course:
         known_from = anchors.starts_known_from
         is_told = known_from is not None and known_from <= len(anchors)
         self._ends_clean = flow.exactly_once or (is_told and len(anchors) not in anchors.starts)
-        self.has_tail = tail is not None and self._append(tail)
+        self.has_tail = tail is not None and self._append(tail, is_sure=is_sure or flow.exactly_once)
         self.is_open = not (is_complete or self.has_tail)
         self.suspects = self._find_suspects(anchors)
+        self.reached = max(self.up)
         self.cut_at = None if is_past else self._first_not_past()
         if self.cut_at is not None:
             self._cut(self.cut_at)
@@ -138,12 +140,13 @@ class Course:
         between = self.down[last] - self.up[last] - (self.down[place] - self.up[place])
         return between + (self.size(last) if self.is_open else 0)
 
-    def _append(self, tail: tuple[int, int]) -> bool:
+    def _append(self, tail: tuple[int, int], *, is_sure: bool) -> bool:
         ahead, copies = tail[0] - self.up[-1], tail[1] - self.down[-1]
         if self._ends_clean and ahead <= 0:
             return False
         # A killed worker's account is behind, and then the pair is none: where it can be seen, the two must agree.
-        if ahead < 0 or (self.hole_free and len(self.up) > 1 and ahead != copies):
+        is_checked = self.hole_free and len(self.up) > 1
+        if ahead < 0 or (ahead != copies if is_checked else not is_sure):
             return False
         if ahead == 0:
             # A later copy of the same record.
@@ -170,7 +173,8 @@ class Course:
         last = len(self.up) - 1
         open_end = [last] if self.is_open and not self._ends_clean and self._end - 1 > self.down[-1] else []
         if self._flow.exactly_once:
-            return range(self._runs[-1])
+            # Below the first point of a topic made anew lie copies of the old one.
+            return range(max(self._runs[-1], 0 if anchors.origin == NO_COPY else min(1, last)))
         found = {place for place, (one, two) in enumerate(self._skews()) if two > one}
         known_from = anchors.starts_known_from
         if known_from is not None:
@@ -240,12 +244,16 @@ class Course:
         known = bisect_right(self.up, reached, begin, place + 1) - 1
         if known < begin:
             return 0
-        since = known - size
         if not self._flow.exactly_once:
-            by_count = bisect_right(self.down, self.down[known] - size, begin, known + 1) - 1
-            at = bisect_left(self.suspects, by_count)
-            if by_count >= begin and (at == len(self.suspects) or self.suspects[at] >= known):
-                since = by_count
+            since = bisect_right(self.down, self.down[known] - size, begin, known + 1) - 1
+            at = bisect_left(self.suspects, since)
+            if since >= begin and (at == len(self.suspects) or self.suspects[at] >= known):
+                # All counted: so many records below a point, and as many offsets more as have no copy there.
+                after = since + 1
+                holes = self.up[after] - self.up[since] - (self.down[after] - self.down[since])
+                left = size - (self.down[known] - self.down[after])
+                return max(self.up[since], self.up[after] - left - holes) + 1
+        since = known - size
         return self.up[since] + 1 if since >= begin else 0
 
     def _find_runs(self) -> tuple[list[int], list[tuple[int, int]]]:

@@ -23,14 +23,16 @@ class Tail:
     None if there is none. ``downstream_last``: offset of the last data record in the target, None if it holds none.
     ``drained_to``: source log end below which nothing is left to mirror; None if that was not proved.
     ``is_final``: the two belong together, because the mirror was stopped, or drained, before they were read, and no
-    transaction was open on the target (``LogRange.is_settled``). Without exactly-once it must have stopped in order:
-    Connect's offsets of a killed worker are behind. Follows from ``drained_to``.
+    transaction was open on the target (``LogRange.is_settled``). Follows from ``drained_to``.
+    ``in_order``: without exactly-once, whether it was not killed: Connect's offsets of a killed worker are behind, and
+    are a pair only of a source without holes, where that can be checked.
     """
 
     upstream_last: int | None
     downstream_last: int | None
     drained_to: int | None = None
     is_final: bool = False
+    in_order: bool = True
 
 
 def closing(anchors: Anchors, tail: Tail) -> tuple[tuple[int, int] | None, int | None]:

@@ -41,7 +41,7 @@ from collections.abc import Iterable, Sequence
 
 from drkit.domain.anchors import NO_COPY, Anchors
 from drkit.domain.counting import FOREIGN, count_between
-from drkit.domain.course import Course, Flow
+from drkit.domain.course import Course, FlowFacts
 from drkit.domain.floors import Floors
 from drkit.domain.log_ends import Tail, TargetLog, closing
 from drkit.domain.record_match import Search
@@ -104,8 +104,9 @@ class OffsetMap:
         self._course = Course(
             anchors,
             log.end,
-            Flow(exactly_once, hole_free, tail.upstream_last),
+            FlowFacts(exactly_once, hole_free, tail.upstream_last),
             tail=pair,
+            is_sure=tail.in_order or tail.drained_to is not None,
             is_complete=mirrored is not None,
             is_past=tail.drained_to is not None,
         )
@@ -238,15 +239,16 @@ class OffsetMap:
         after, end, skipped = self._down[last] + 1, self._log.end, upstream - self._up[last] - 1
         if self._mirrored is not None:
             return Range(after, after, 0, "the target holds no copy of it or of what follows")
+        # What has not arrived yet would be read again if the mirror went on.
+        later = max(0, upstream - self._course.reached - 1)
         if self._course.is_linear(last):
             at = min(after + skipped, end)
-            # What has not arrived yet would be read again if the mirror went on.
-            later = after + skipped - at
+            later = min(later, after + skipped - at)
             return Range(at, at, later, _AT_WORK if later else "counted on from the last offset sync")
         if skipped == 0:
             return Range(after, after, 0, self._next_reason(last))
         if self._course.is_suspect(last):
-            return Range(after, end, end - after + skipped, _REPEATED)
+            return Range(after, end, end - after + later, _REPEATED)
         return Range(after, end, skipped, _AT_WORK)
 
     def _beyond(self, upstream: int, mirrored: int) -> Exact | Ahead:

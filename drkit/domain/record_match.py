@@ -21,7 +21,7 @@ from drkit.domain.digests import Fingerprint
 from drkit.domain.samples import PositionSample
 from drkit.domain.verdicts import Bounded, Exact, Range
 
-_MATCHED = "record match"
+MATCHED = "record match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +41,29 @@ class Search:
 
     def find(self, target: Sequence[Fingerprint]) -> Exact | Bounded:
         """The verdict. ``target``: the committed records of ``request``, in order."""
+        first, before = self.sample.first, self.sample.before
+        if first is None and not (self.is_unique and self._shows_what_is_before(target)):
+            # What follows the last record of then may be there more than once, or far from that one's copy.
+            return self._undecided("what the group reads next had not been written when the source was seen")
         places = self._places(target)
-        if len(places) > 1 and self.is_unique and self.sample.first is not None and self.sample.before is not None:
-            places = self._after_its_neighbour(target, places) or places
+        if self.is_unique and first is not None and before is not None and self._reaches_below(target):
+            followed = {two.offset for one, two in pairwise(target) if one.digest == before.digest}
+            if places and followed.isdisjoint(places):
+                return self._undecided("contradiction: the record matches, and the one before it does not")
+            places = [place for place in places if place in followed]
         if not places:
-            what = "contradiction: the record is not between them" if self.is_mirrored else "the record is not there"
-            return Bounded(self.bracket.low, self.bracket.at_most, f"{self.bracket.reason}; {what}")
-        lowest, highest = places[0], places[-1]
-        if lowest == highest and self.is_mirrored:
-            return self._confirmed(target, lowest)
-        if not self.is_mirrored:
-            # An equal record of earlier may stand where the sampled one has not arrived.
-            highest = max(highest, self.bracket.high)
-        reason = (
-            f"{_MATCHED}: {len(places)} records look the same" if len(places) > 1 else f"{_MATCHED}, may be earlier"
-        )
-        return Bounded(lowest, min(max(1, highest - lowest), self.bracket.at_most), reason)
+            contradicts = "contradiction: the record is not between them"
+            return self._undecided(contradicts if self.is_mirrored else "the record is not there")
+        if len(places) == 1 and self.is_mirrored:
+            return Exact(places[0], MATCHED)
+        # An equal record of earlier may stand where the sampled one has not arrived.
+        highest = places[-1] if self.is_mirrored else self.bracket.high
+        at_most = min(max(1, highest - places[0]), self.bracket.at_most)
+        alike = f"{len(places)} records look the same" if len(places) > 1 else "another may look the same"
+        return Bounded(places[0], at_most, f"{MATCHED}: {alike}")
 
-    def _confirmed(self, target: Sequence[Fingerprint], place: int) -> Exact | Bounded:
-        if self.is_unique and self.sample.first is not None and self.sample.before is not None:
-            followed = [two.offset for one, two in pairwise(target) if one.digest == self.sample.before.digest]
-            has_neighbour = target[0].offset < place
-            if has_neighbour and place not in followed:
-                reason = f"{self.bracket.reason}; contradiction: the record matches, and the one before it does not"
-                return Bounded(self.bracket.low, self.bracket.at_most, reason)
-        return Exact(place, _MATCHED)
+    def _undecided(self, what: str) -> Bounded:
+        return Bounded(self.bracket.low, self.bracket.at_most, f"{self.bracket.reason}; {what}")
 
     def _places(self, target: Sequence[Fingerprint]) -> list[int]:
         low, high = self.bracket.low, self.bracket.high
@@ -75,9 +73,11 @@ class Search:
         if self.sample.before is None:
             return []
         digest = self.sample.before.digest
-        return [one.offset + 1 for one in target if one.digest == digest and low <= one.offset + 1 <= high]
+        following = [*(one.offset for one in target[1:]), high]
+        return [at for one, at in zip(target, following, strict=False) if one.digest == digest and low <= at <= high]
 
-    def _after_its_neighbour(self, target: Sequence[Fingerprint], places: Sequence[int]) -> list[int]:
-        before = self.sample.before
-        followed = {two.offset for one, two in pairwise(target) if before is not None and one.digest == before.digest}
-        return [place for place in places if place in followed]
+    def _reaches_below(self, target: Sequence[Fingerprint]) -> bool:
+        return len(target) > 0 and target[0].offset < self.bracket.low
+
+    def _shows_what_is_before(self, target: Sequence[Fingerprint]) -> bool:
+        return self.request[0] == 0 or self._reaches_below(target)

@@ -6,6 +6,7 @@ A record is named by its source offset, so the target is a list of such names: n
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -13,7 +14,10 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from drkit.domain.anchors import Anchors
+from drkit.domain.digests import Fingerprint
+from drkit.domain.kafka import TopicPartition
 from drkit.domain.offsets import Tail, TargetLog
+from drkit.domain.samples import PositionSample
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class History:
     told_hole_free: bool | None = None
     is_compacted: bool = False
     """Whether the cleaner went over the target."""
+    source: tuple[int, ...] = ()
+    """The source's records, as they were written."""
 
     @property
     def log(self) -> TargetLog:
@@ -83,6 +89,19 @@ class History:
             folded.add_start()
         return folded
 
+    def sample(self, upstream: int, contents: Sequence[int], source_end: int) -> PositionSample:
+        """What a look at the source shows around an offset, when its log ended at ``source_end``."""
+        records = [name for name in self.source if name < source_end]
+        at = bisect_left(records, upstream)
+        first = _fingerprint(records[at], contents[records[at]]) if at < len(records) else None
+        before = _fingerprint(records[at - 1], contents[records[at - 1]]) if at else None
+        return PositionSample(TopicPartition("t", 0), upstream, 0, first, before)
+
+    def fingerprints(self, contents: Sequence[int], request: tuple[int, int]) -> list[Fingerprint]:
+        """The target's committed records in a range."""
+        names = ((at, self.target[at]) for at in self.within(request))
+        return [_fingerprint(at, contents[name]) for at, name in names if name is not None]
+
     def truth(self, upstream: int) -> int:
         """``f(u)``, by definition."""
         return min((at for name, at in self.last_copies.items() if name >= upstream), default=len(self.target))
@@ -95,6 +114,10 @@ class History:
     def read_again(self, upstream: int, position: int) -> int:
         """Records that a group at the position reads before it comes to the truth."""
         return max(0, bisect_left(self.data, self.truth(upstream)) - bisect_left(self.data, position))
+
+
+def _fingerprint(offset: int, content: int) -> Fingerprint:
+    return Fingerprint(offset, bytes([content]), b"", is_tombstone=False, timestamp_ms=0)
 
 
 booleans = st.booleans()
@@ -124,6 +147,7 @@ def exactly_once(draw: st.DrawFn) -> History:
         mirrored[-1] if mirrored else None,
         length if mirrored == records else None,
         exactly_once=True,
+        source=tuple(records),
     )
     if draw(sometimes):
         history = _recreated(draw, history)
@@ -168,6 +192,7 @@ def at_least_once(draw: st.DrawFn) -> History:
         names[-1] if names else None,
         length if end == length else None,
         exactly_once=False,
+        source=tuple(records),
         removed=frozenset(removed),
         committed=draw(st.sampled_from([position - 1, *copied])) if position + len(copied) else None,
         starts=tuple(starts) if knows_starts else None,
@@ -208,6 +233,7 @@ def exactly_once_of_late(draw: st.DrawFn) -> History:
         names[-1] if names else None,
         length if mirrored == rest else None,
         exactly_once=True,
+        source=tuple(records),
     )
     return _aged(draw, history)
 
