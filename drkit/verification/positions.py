@@ -140,8 +140,12 @@ class Translator:
         """Data offsets of the source around the positions that the target alone does not decide; none if it is gone."""
         if self.source is None or not undecided:
             return {}
+        logs = self.source.log_ranges(sorted({p for p, _ in undecided}))
         ranges = {
-            ReadRange(p, *request) for p, offset in undecided if (request := maps[p].source_request(offset)) is not None
+            ReadRange(p, start, request[1])
+            for p, offset in undecided
+            if (request := maps[p].source_request(offset)) is not None
+            and (start := max(request[0], logs[p].start)) < request[1]
         }
         return self.source.data_offsets(sorted(ranges, key=lambda r: (r.partition, r.start)))
 
