@@ -48,7 +48,7 @@ class Search:
         places = self._places(target)
         if self.is_unique and first is not None and before is not None and self._reaches_below(target):
             followed = {two.offset for one, two in pairwise(target) if one.digest == before.digest}
-            if places and followed.isdisjoint(places):
+            if self.is_mirrored and places and followed.isdisjoint(places):
                 return self._undecided("contradiction: the record matches, and the one before it does not")
             places = [place for place in places if place in followed]
         if not places:
