@@ -220,3 +220,12 @@ def test_a_million_syncs_and_six_thousand_positions_take_seconds() -> None:
     positions = range(0, 90_000_000, 15_000)
     assert all(isinstance(offsets.translate(upstream), Exact | Bounded) for upstream in positions)
     assert time.process_time() - begin < 5
+
+
+def test_a_start_after_the_last_sync_reaches_as_low_as_connects_account_allows() -> None:
+    """Ten copies follow the last sync: they may begin anywhere that ten records below what is committed do."""
+    near = OffsetMap(UNBROKEN, TargetLog(0, 1011), Tail(1000, 1010))
+    far = OffsetMap(UNBROKEN, TargetLog(0, 1011), Tail(500, 1010))
+    assert place(near, 950) == Exact(950, "counted on a source without holes")
+    assert place(far, 950) == Bounded(950, 10, "records may have been copied more than once here")
+    assert place(far, 450) == Exact(450, "counted on a source without holes")
