@@ -31,7 +31,7 @@ from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.ports import FenceDriver, ObjectStore
 from drkit.procedures.service import Service, ThisProcess
 from drkit.steps.world import Mirror, RegionPorts, World
-from drkit.verification.positions import ConnectOffsets
+from drkit.verification.mirror_evidence import ConnectOffsets
 
 _HEALTH_SECONDS: Final = 3.0
 

@@ -6,67 +6,68 @@ records, anything smaller reads some again. Two positions with no data record be
 
 Evidence. Every offset sync is an exact pair: a source record and the target offset of a copy. The history of all of
 them, "before the first offset" on both sides, and the tail (the last mirrored source record and the last data record
-of the target) are the *anchors*. Let ``m`` be the data records strictly between two neighbours ``(s1, d1)`` and
-``(s2, d2)``, and ``g = s2 - s1 - 1`` the source offsets there. Where every record was copied once, the number of those
-``m`` that lie before ``u`` is at least ``m - (s2 - u)`` and at most ``min(m, u - s1 - 1)``; with ``g = m`` the two are
-equal and the position is **exact**, otherwise the lower one is committed and the answer **bounded** by the difference.
-``m > g`` contradicts "copied once": the first position after ``d1`` is committed.
+of the target) are the *points* of the ``Course``, which says where copies may repeat. Between two neighbouring points
+``(s1, d1)`` and ``(s2, d2)``:
 
-Where records may have been copied again, counting proves nothing (holes and repeats cancel); ``d1`` itself for
-``u = s1``, and else the position after ``d1``, are safe, because a restarted task goes on at or below what it had.
+* *clean*: let ``m`` be the data records strictly between, and ``g = s2 - s1 - 1``. The number of those ``m`` that lie
+  before ``u`` is at least ``m - (s2 - u)`` and at most ``min(m, u - s1 - 1)``; with ``g = m`` the two are equal and the
+  position is **exact**, otherwise the lower one is committed and the answer **bounded** by the difference. ``m > g``
+  contradicts "copied once": the first position after ``d1`` is committed.
+* *suspect*, of a source without holes: ``d1 + (u - s1)`` is never too far, as repeats only push copies back.
+* *suspect* otherwise: counting proves nothing (holes and repeats cancel); ``d1`` itself for ``u = s1``, and else the
+  position after ``d1``, are safe, because a restarted task goes on at or below what it had.
+
+Repeats in later intervals that may reach down to ``u`` raise the upper bound only (``Course.highest``). A checkpoint of
+MM2's raises the lower one: ``f`` is monotone, so that ``(u0, d0)`` says ``f(u) >= d0`` for every ``u >= u0``. Where the
+bounds differ, the record itself may decide (``match_request`` and ``drkit.domain.record_match``).
 
 Invariants: never past ``f(u)``; monotone in ``u``; never beyond the log end; ``Exact`` is never wrong; ``Bounded(n)``
 is never off by more than ``n``. What they rest on, and what the caller vouches for:
 
 * nobody but the flow wrote to the target (``m > g`` shows some of it);
-* ``exactly_once``: no record was copied twice since the last restart that the syncs show (KIP-618);
-* a mirror that had to copy again has got past what it had copied before, unless the syncs show that it has not;
+* ``exactly_once``: no record was copied twice since the last restart that the syncs show (KIP-618); without it, no
+  transaction ever wrote to what is retained of the target;
+* a source that never showed a hole over its whole retained history has none, unless the caller knows better;
+* the source's compaction leaves alone what a restarted task copies again;
 * ``Tail.is_final`` and ``Tail.drained_to`` are proved, not hoped for.
-
-A target written without transactions has no markers, so that ``m = d2 - d1 - 1`` could be had without reading. But it
-is also one on which copies may repeat, where ``m`` is of no use: so data records are always read.
 
 Sources: ``OffsetSyncWriter`` and ``MirrorSourceTask`` of Kafka's ``connect/mirror``, ``ExactlyOnceWorkerSourceTask``.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from drkit.domain.anchors import NO_COPY, Anchors
-from drkit.domain.verdicts import Ahead, Bounded, Exact, Floor, Placed, Unavailable, Verdict
+from drkit.domain.counting import FOREIGN, count_between
+from drkit.domain.course import Course, FlowFacts
+from drkit.domain.floors import Floors
+from drkit.domain.log_ends import Tail, TargetLog, closing
+from drkit.domain.record_match import Search
+from drkit.domain.samples import PositionSample
+from drkit.domain.verdicts import Ahead, Bounded, Exact, Floor, Placed, Range, Unavailable, Verdict
 
-__all__ = ["Ahead", "Bounded", "Exact", "Floor", "OffsetMap", "Placed", "Tail", "TargetLog", "Unavailable", "Verdict"]
+__all__ = [
+    "Ahead",
+    "Bounded",
+    "Exact",
+    "Floor",
+    "OffsetMap",
+    "Placed",
+    "Range",
+    "Tail",
+    "TargetLog",
+    "Unavailable",
+    "Verdict",
+]
 
 _RETENTION = "the target's retention has deleted records below, which the group may not have read"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetLog:
-    """The target partition's first retained offset and its end (next offset)."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """How far the flow came.
-
-    ``upstream_last``: source offset of the last mirrored record (Connect's own), None if there is none.
-    ``downstream_last``: offset of the last data record in the target, None if it holds none.
-    ``drained_to``: source log end below which nothing is left to mirror; None if that was not proved.
-    ``is_final``: the two belong together, because the mirror was stopped, or drained, before they were read, and no
-    transaction was open on the target (``LogRange.is_settled``). Without exactly-once it must have stopped in order:
-    Connect's offsets of a killed worker are behind. Follows from ``drained_to``.
-    """
-
-    upstream_last: int | None
-    downstream_last: int | None
-    drained_to: int | None = None
-    is_final: bool = False
+_REPEATED = "records may have been copied more than once here"
+_NOT_PAST = "the mirror was restarted, and is not known to have got past what it had copied before"
+_NO_RECORD = 1 << 63
+"""Above every offset."""
+_AT_WORK = "after the last offset sync, and the mirror may still be at work"
 
 
 class OffsetMap:
@@ -76,7 +77,9 @@ class OffsetMap:
     takes the sorted offsets of the committed data records in at least those ranges. Each look-up is O(log n).
 
     ``syncs``: pairs in the order of the offset-syncs topic, or an ``Anchors`` that was fed them; read before ``log``.
-    ``exactly_once``: whether the flow runs with Connect's exactly-once support.
+    ``exactly_once``: whether the flow runs with Connect's exactly-once support. ``hole_free``: whether every source
+    offset is a record, None to go by the history. ``is_compacted``: whether the target topic is compacted.
+    ``checkpoints``: upstream and downstream of MM2's, of any groups.
     """
 
     def __init__(
@@ -86,37 +89,52 @@ class OffsetMap:
         tail: Tail,
         *,
         exactly_once: bool = False,
+        hole_free: bool | None = None,
+        is_compacted: bool = False,
+        checkpoints: Iterable[tuple[int, int]] = (),
     ) -> None:
         anchors = syncs if isinstance(syncs, Anchors) else Anchors(syncs)
-        self._log = log
-        self._up, self._down = anchors.upstream[:], anchors.downstream[:]
-        self._unique_from = anchors.unique_from if exactly_once else log.end
-        self._doubt = "records may have been copied more than once here"
-        if self._down and self._down[-1] >= log.end:
-            # The target was made anew: its log never held what the syncs speak of.
-            del self._up[:], self._down[:]
-            self._unique_from = NO_COPY if exactly_once else log.end
-        elif self._is_still_repeating(anchors, tail):
-            # What was copied again ends below what had been copied: only what was known before is safe.
-            kept = bisect_right(self._down, anchors.highest[1])
-            del self._up[kept:], self._down[kept:]
-            self._unique_from = log.end
-            self._doubt = "the mirror was restarted, and has not got past what it had copied before"
-            tail = Tail(None, None)
-        # Before the first offset on one side is before the first on the other: a pair, too.
-        self._up.insert(0, NO_COPY)
-        self._down.insert(0, NO_COPY)
-        self._drained_to = tail.drained_to
-        self._mirrored, self._has_tail = self._close(tail)
+        self._notes = ""
+        if len(anchors) and anchors.downstream[-1] >= log.end:
+            self._notes = "; the target's log ends below what offset syncs speak of: it was made anew, or cut"
+            anchors = Anchors()
+        self._committed = tail.upstream_last
+        self._log, self._drained_to, self._is_compacted = log, tail.drained_to, is_compacted
+        pair, mirrored = closing(anchors, tail)
+        self._course = Course(
+            anchors,
+            log.end,
+            FlowFacts(exactly_once, hole_free, tail.upstream_last),
+            tail=pair,
+            is_sure=tail.in_order or tail.drained_to is not None,
+            is_complete=mirrored is not None,
+            is_past=tail.drained_to is not None,
+        )
+        if hole_free and self._course.has_holes:
+            self._notes += "; the source was said to have no holes, and has some"
+        self._up, self._down = self._course.up, self._course.down
+        self._mirrored = None if self._course.is_open else self._up[-1] if pair is not None else mirrored
+        # Copies after the last point may be an unfinished replay: what a checkpoint says of them may come to nothing.
+        highest = self._down[-1] + 1 if self._course.is_open and len(self._up) > 1 else log.end
+        self._floors = Floors(checkpoints, highest)
+
+    @property
+    def is_hole_free(self) -> bool:
+        """Whether the source is taken for one without holes: told so, or never seen with one."""
+        return self._course.hole_free
 
     def request(self, upstream: int) -> tuple[int, int] | None:
         """The target offsets (end excluded) whose data records decide about this position; None if none is needed."""
         place = self._gap_of(upstream)
-        if place is None:
+        if place is not None:
+            start, end = self._down[place] + 1, self._down[place + 1]
+            if self._checks_tail(upstream):
+                end = self._log.end
+        elif self._is_compacted and self._course.is_blurred_after(at := self._course.before(upstream)):
+            start, end = self._down[at], self._down[min(at + 1, len(self._down) - 1)] + 1
+        else:
             return None
-        start, end = max(self._down[place] + 1, self._log.start), self._down[place + 1]
-        if self._checks_tail(upstream):
-            end = self._log.end
+        start = max(start, self._log.start)
         return (start, end) if start < end else None
 
     def requests(self, upstreams: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -146,69 +164,92 @@ class OffsetMap:
         if upstream < 0:
             raise ValueError(f"a committed offset is not negative: {upstream}")
         if self._checks_tail(upstream) and (refuted := self._refuted_tail(records)) is not None:
-            return refuted
+            return refuted.verdict(self._log.start, _RETENTION)
         if self._mirrored is not None and upstream > self._mirrored:
             return self._beyond(upstream, self._mirrored)
-        place = bisect_right(self._up, upstream) - 1
+        return self._range(upstream, records, source).verdict(self._log.start, _RETENTION)
+
+    def search(
+        self, sample: PositionSample, records: Sequence[int], source: Sequence[int] | None = None
+    ) -> Search | None:
+        """Where the sampled record would decide what ``translate`` with the same records does not; None if nowhere."""
+        upstream = sample.upstream
+        if self._is_compacted or not isinstance(self.translate(upstream, records, source), Bounded):
+            return None
+        bracket, place = self._range(upstream, records, source), self._course.before(upstream)
+        known = sample.first or sample.before
+        if known is None or bracket.low < self._log.start:
+            return None
+        at = max(0, bisect_left(self._down, bracket.low) - 1)
+        request = max(self._log.start, self._down[at]), min(bracket.high + 1, self._log.end)
+        is_unique = not self._course.is_blurred(place, upstream) and FOREIGN not in bracket.reason
+        committed = NO_COPY if self._committed is None else self._committed
+        return Search(sample, bracket, request, is_unique, known.offset <= max(self._up[-1], committed))
+
+    def _range(self, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:
+        place = self._course.before(upstream)
         if self._up[place] == upstream:
-            return self._at(place)
-        if place + 1 == len(self._up):
-            return self._after_last(upstream)
-        return self._between(place, upstream, records, source)
+            last = upstream == self._mirrored
+            reason = "the last mirrored record" if last else "an offset sync of this very record"
+            found = Range(self._down[place], self._down[place], 0, reason)
+        elif place + 1 == len(self._up):
+            found = self._after_last(upstream)
+        else:
+            found = self._between(place, upstream, records, source)
+        blurred = self._blurred(place, self._retained(place, upstream, found, records), found)
+        return self._floors.raised(upstream, blurred).noted(self._notes)
 
-    def _is_unique(self, downstream: int) -> bool:
-        """Whether no record was copied twice from this target offset on."""
-        return downstream >= self._unique_from
+    def _retained(self, place: int, upstream: int, found: Range, records: Sequence[int]) -> int:
+        """An upstream offset that the first record whose copy is left, at or above this one, is not above."""
+        if self._is_compacted and self._course.is_blurred_after(place):
+            # What is left may begin where records repeat, unless one is seen before.
+            begin, after = max(found.low, self._log.start), place + 1
+            at = bisect_left(records, begin)
+            is_seen = after < len(self._up) and at < len(records) and records[at] <= self._down[after]
+            return self._up[after] if is_seen else _NO_RECORD
+        if found.low < self._log.start:
+            first = bisect_left(self._down, self._log.start)
+            return max(upstream, self._up[first]) if first < len(self._up) else _NO_RECORD
+        return upstream
 
-    def _is_still_repeating(self, anchors: Anchors, tail: Tail) -> bool:
-        reached = [*self._up[-1:], _or(tail.upstream_last, NO_COPY) if tail.is_final else NO_COPY]
-        return tail.drained_to is None and anchors.highest[0] > max(reached)
+    def _blurred(self, place: int, upstream: int, found: Range) -> Range:
+        highest = self._course.highest(place, upstream)
+        if highest is None or highest <= found.high:
+            return found
+        at_most = highest - max(found.low, self._log.start)
+        if self._course.is_linear(place):
+            at_most = min(at_most, self._course.repeats(place))
+        reason = _NOT_PAST if self._course.cut_at is not None else _REPEATED
+        return Range(found.low, highest, max(0, at_most, found.at_most), reason)
 
-    def _close(self, tail: Tail) -> tuple[int | None, bool]:
-        """The last mirrored source offset (-1: nothing was, None: not known), and whether the tail became an anchor."""
-        last_up, last_down = self._up[-1], self._down[-1]
-        at = tail.downstream_last
-        if not tail.is_final and tail.drained_to is None:
-            return None, False
-        if at is None or at <= last_down:
-            # Nothing follows the last sync. Without any sync and any Connect offset, nothing was ever mirrored.
-            known = tail.upstream_last is not None or at == last_down or last_up == NO_COPY
-            return (max(last_up, _or(tail.upstream_last, NO_COPY)), False) if known else (None, False)
-        if tail.upstream_last is None or tail.upstream_last < last_up + (1 if self._is_unique(last_down) else 0):
-            return None, False
-        if tail.upstream_last == last_up:
-            # A later copy of the same record.
-            self._up.pop()
-            self._down.pop()
-        self._up.append(tail.upstream_last)
-        self._down.append(at)
-        return tail.upstream_last, True
+    def _between(self, place: int, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:
+        (s1, s2), (d1, d2) = self._up[place : place + 2], self._down[place : place + 2]
+        is_suspect = self._course.is_suspect(place)
+        if self._course.is_linear(place) and (is_suspect or s2 - s1 == d2 - d1):
+            at = d1 + upstream - s1
+            return Range(at, at, 0, "counted on a source without holes")
+        if is_suspect or d2 < self._log.start:
+            return Range(d1 + 1, d1 + 1, 0, _REPEATED if is_suspect else _RETENTION)
+        if upstream == s1 + 1:
+            return Range(d1 + 1, d1 + 1, 0, self._next_reason(place))
+        return count_between((s1, d1), (s2, d2), upstream, records, source, self._log.start)
 
-    def _checks_tail(self, upstream: int) -> bool:
-        """Whether the position rests on the tail alone, so that it is held against the last sync."""
-        return (
-            self._has_tail
-            and self._drained_to is None
-            and upstream >= self._up[-1]
-            and self._up[-2] > NO_COPY
-            and self._is_unique(self._down[-2])
-        )
-
-    def _refuted_tail(self, records: Sequence[int]) -> Bounded | None:
-        position = max(self._down[-2] + 1, self._log.start)
-        begin, end = bisect_left(records, position), bisect_left(records, self._down[-1])
-        if end - begin <= self._up[-1] - self._up[-2] - 1:
-            return None
-        return Bounded(position, len(records) - begin, "the target holds more records at its end than the source had")
-
-    def _gap_of(self, upstream: int) -> int | None:
-        """The anchor before the gap that has to be counted for this position."""
-        if self._checks_tail(upstream):
-            return len(self._up) - 2
-        place = bisect_right(self._up, upstream) - 1
-        if place < 0 or place + 1 == len(self._up) or upstream <= self._up[place] + 1:
-            return None
-        return place if self._is_unique(self._down[place]) else None
+    def _after_last(self, upstream: int) -> Range:
+        last = len(self._up) - 1
+        after, end, skipped = self._down[last] + 1, self._log.end, upstream - self._up[last] - 1
+        if self._mirrored is not None:
+            return Range(after, after, 0, "the target holds no copy of it or of what follows")
+        # What has not arrived yet would be read again if the mirror went on.
+        later = max(0, upstream - self._course.reached - 1)
+        if self._course.is_linear(last):
+            at = min(after + skipped, end)
+            later = min(later, after + skipped - at)
+            return Range(at, at, later, _AT_WORK if later else "counted on from the last offset sync")
+        if skipped == 0:
+            return Range(after, after, 0, self._next_reason(last))
+        if self._course.is_suspect(last):
+            return Range(after, end, end - after + later, _REPEATED)
+        return Range(after, end, skipped, _AT_WORK)
 
     def _beyond(self, upstream: int, mirrored: int) -> Exact | Ahead:
         end = self._log.end
@@ -221,71 +262,35 @@ class OffsetMap:
         what = f"up to {mirrored}" if mirrored >= 0 else "nothing"
         return Ahead(end, upstream - mirrored - 1, f"mirrored {what}, consumed up to {upstream - 1}")
 
-    def _at(self, place: int) -> Placed:
-        at = self._down[place]
-        if self._up[place] == self._mirrored:
-            return self._kept(Exact(at, "the last mirrored record"))
-        if self._is_unique(at):
-            return self._kept(Exact(at, "an offset sync of this very record"))
-        return self._repeated(at)
-
-    def _after_last(self, upstream: int) -> Placed:
-        at, skipped = self._down[-1] + 1, upstream - self._up[-1] - 1
-        if self._mirrored is not None:
-            return Floor(max(at, self._log.start), "the target holds no copy of it or of what follows", 0)
-        if not self._is_unique(self._down[-1]):
-            return self._repeated(at, later=skipped)
-        if skipped == 0:
-            return self._kept(Exact(at, self._next_reason(len(self._up) - 1)))
-        return self._kept(Bounded(at, skipped, "after the last offset sync, and the mirror may still be at work"))
-
-    def _between(self, place: int, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Placed:
-        after = self._down[place] + 1
-        if not self._is_unique(self._down[place]):
-            return self._repeated(after)
-        if self._down[place + 1] < self._log.start:
-            return Floor(self._log.start, _RETENTION, 0)
-        if upstream == self._up[place] + 1:
-            return self._kept(Exact(after, self._next_reason(place)))
-        return self._counted(place, upstream, records, source)
-
-    def _counted(self, place: int, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Placed:
-        (s1, s2), (d1, d2) = self._up[place : place + 2], self._down[place : place + 2]
-        begin = max(d1 + 1, self._log.start)
-        first, gap = bisect_left(records, begin), s2 - s1 - 1
-        count = bisect_left(records, d2) - first
-        if count > gap:
-            reason = "the target holds more records here than the source had: somebody else wrote, or copies repeat"
-            return self._kept(Bounded(d1 + 1, count, reason))
-        low, high = max(0, count - (s2 - upstream)), min(count, upstream - s1 - 1)
-        position = records[first + low] if low < count else d2
-        if low == 0 and d1 + 1 < self._log.start:
-            return Floor(begin, _RETENTION, high)
-        if low == high:
-            return Exact(position, "counted between two offset syncs")
-        if source is not None and bisect_left(source, s2) - (begun := bisect_right(source, s1)) == count:
-            before = bisect_left(source, upstream) - begun
-            return Exact(records[first + before] if before < count else d2, "counted on both sides")
-        return Bounded(
-            position, high - low, f"{gap - count} source offsets without a copy lie between two offset syncs"
+    def _checks_tail(self, upstream: int) -> bool:
+        """Whether the position rests on the tail alone, so that it is held against the last sync."""
+        last = len(self._up) - 1
+        return (
+            self._course.has_tail
+            and self._drained_to is None
+            and upstream >= self._up[last]
+            and last > 1
+            and not (self._course.is_suspect(last - 1) or self._course.hole_free)
         )
+
+    def _refuted_tail(self, records: Sequence[int]) -> Range | None:
+        position = max(self._down[-2] + 1, self._log.start)
+        begin, end = bisect_left(records, position), bisect_left(records, self._down[-1])
+        if end - begin <= self._up[-1] - self._up[-2] - 1:
+            return None
+        reason = "the target holds more records at its end than the source had: " + FOREIGN
+        return Range(position, self._log.end, len(records) - begin, reason)
+
+    def _gap_of(self, upstream: int) -> int | None:
+        """The point before the gap that has to be counted for this position."""
+        if self._checks_tail(upstream):
+            return len(self._up) - 2
+        place = self._course.before(upstream)
+        if place + 1 == len(self._up) or upstream <= self._up[place] + 1 or self._course.is_suspect(place):
+            return None
+        if self._course.is_linear(place):
+            return None
+        return place
 
     def _next_reason(self, place: int) -> str:
         return "the record after an offset sync" if place else "from the first record on"
-
-    def _repeated(self, at: int, later: int = 0) -> Exact | Bounded | Floor:
-        """A position where copies may repeat. ``later``: records that may yet arrive and be read again."""
-        limit = min(self._unique_from, self._log.end)
-        at_most = max(0, limit - max(at, self._log.start)) + later
-        return self._kept(
-            Bounded(at, at_most, self._doubt) if at_most else Exact(at, "no record lies between it and a known copy")
-        )
-
-    def _kept(self, verdict: Exact | Bounded) -> Exact | Bounded | Floor:
-        if verdict.downstream < self._log.start:
-            return Floor(self._log.start, _RETENTION, verdict.replay_at_most)
-        return verdict
-
-
-def _or(value: int | None, default: int) -> int:
-    return default if value is None else value

@@ -78,3 +78,23 @@ class Unavailable:
 Placed = Exact | Bounded | Floor | Ahead
 """A verdict with a position."""
 Verdict = Placed | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The true position is neither below ``low`` nor above ``high``; from ``low`` on, ``at_most`` are read again."""
+
+    low: int
+    high: int
+    at_most: int
+    reason: str
+
+    def noted(self, notes: str) -> Range:
+        """The same, with what else is to be known about a position that is not certain."""
+        return Range(self.low, self.high, self.at_most, self.reason + notes) if notes and self.at_most else self
+
+    def verdict(self, log_start: int, retention: str) -> Exact | Bounded | Floor:
+        """The verdict on the lowest position. ``retention``: why nothing below the log start can be had."""
+        if self.low < log_start:
+            return Floor(log_start, retention, self.at_most)
+        return Bounded(self.low, self.at_most, self.reason) if self.at_most else Exact(self.low, self.reason)

@@ -21,7 +21,8 @@ from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import World
 from drkit.verification.health_check import HealthCheck, HealthSettings, MirrorWatch, check_all
 from drkit.verification.lag_check import LagCheck
-from drkit.verification.positions import CheckpointPositions, SyncHistory, Translator
+from drkit.verification.mirror_evidence import CheckpointPositions, StatusTopic, SyncHistory
+from drkit.verification.positions import Translator
 
 _FRESH_SECONDS = 60.0
 """Samples of health that are younger count together with new ones: a plan that is carried out at once."""
@@ -98,10 +99,14 @@ class Readings:
         """Translates positions of the flow; the source is asked only while it is alive."""
         mirror, flow = self.world.mirror_into(target), flow_of(self.world.settings, source)
         reader = self.world.regions[target].reader
-        history = SyncHistory(reader, flow.offset_syncs_topic)
         alive = self.world.regions[source].reader if mode is FailoverMode.PLANNED else None
         once = self.world.settings.replication.exactly_once
-        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive, once)
+        connect = self.world.settings.regions[target].connect
+        # drkit's own templates make the producer idempotent: but for starts of tasks, nothing repeats records.
+        statuses = None if once or connect is None else StatusTopic(reader, connect.status_topic, flow.source_connector)
+        history = SyncHistory(reader, flow.offset_syncs_topic, statuses)
+        floors = CheckpointPositions(reader, flow, self.names(source).on_source).floors
+        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive, once, floors=floors)
 
     def source_positions(self, source: str, target: str) -> SourcePositions:
         """Positions that outlive the source."""
@@ -155,12 +160,6 @@ class Readings:
                 "is read again, and cannot be counted while the source is gone"
             )
             notes = (note,)
-            if not self.world.settings.replication.exactly_once:
-                doubt = (
-                    "the mirror runs without exactly-once: if its worker was killed while it copied records again, "
-                    "positions among those records may be too high"
-                )
-                notes = (note, doubt)
             if not rows:
                 replay = NotKnown("no checkpoint and no snapshot says where any group was")
         return PositionsForecast(totals(rows), replay, notes)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.steps.snapshot import newest_snapshot, snapshot_positions
 from drkit.steps.world import World
-from drkit.verification.positions import CheckpointPositions
+from drkit.verification.mirror_evidence import CheckpointPositions
 
 
 @dataclass(frozen=True, slots=True)

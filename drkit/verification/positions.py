@@ -2,90 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from drkit.domain.kafka import GroupOffsets, LogRange, Record, TopicPartition
-from drkit.domain.mirror_flow import Flow
-from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
+from drkit.domain.anchors import Anchors
+from drkit.domain.kafka import GroupOffsets, LogRange, TopicPartition
 from drkit.domain.offsets import Bounded, OffsetMap, Tail, TargetLog, Unavailable, Verdict
 from drkit.domain.positions import GroupPosition
-from drkit.errors import RefusedError
-from drkit.ports import KafkaReader, ReadRange, TopicTail
+from drkit.domain.samples import SampleProvider
+from drkit.ports import KafkaReader, ReadRange
+from drkit.verification.mirror_evidence import SyncHistory
+from drkit.verification.record_search import RecordSearch
 
 _TAIL_RECORDS = 200
 """How far below a log end the last data record is looked for first; then ten times as far, and so on."""
 
-
-Pairs = list[tuple[int, int]]
-
-
-@dataclass(slots=True)
-class SyncHistory:
-    """The whole offset-syncs topic of a flow, read once and then only what is new."""
-
-    reader: KafkaReader
-    topic: str
-    _tail: TopicTail | None = None
-    _pairs: dict[TopicPartition, Pairs] = field(default_factory=dict)
-
-    def read(self) -> Mapping[TopicPartition, Pairs]:
-        """Every pair so far, per source partition, in the order of the topic; empty while MM2 has made no topic."""
-        if self._tail is None:
-            try:
-                self._tail = self.reader.tail(self.topic)
-            except RefusedError:
-                return self._pairs
-        for record in self._tail.catch_up():
-            sync = parse_offset_sync(record.key, record.value)
-            self._pairs.setdefault(sync.partition, []).append((sync.upstream, sync.downstream))
-        return self._pairs
-
-    def close(self) -> None:
-        """Leave the topic."""
-        if self._tail is not None:
-            self._tail.close()
-
-
-@dataclass(slots=True)
-class ConnectOffsets:
-    """The source connector's committed positions, read from the Connect worker's offsets topic.
-
-    What ``GET /connectors/NAME/offsets`` (KIP-875) answers, without its second of work: the topic is followed, so that
-    only what is new is read. Read_committed: under exactly-once a position is part of the transaction that carried
-    the records. Key: ``[connector, {cluster, partition, topic}]``, value: ``{offset}`` (``MirrorUtils.wrapPartition``).
-    """
-
-    reader: KafkaReader
-    topic: str
-    connector: str
-    _tail: TopicTail | None = None
-    _positions: dict[TopicPartition, int] = field(default_factory=dict)
-
-    def read(self) -> Mapping[TopicPartition, int]:
-        """Last replicated upstream offset per source partition. Raises ``RefusedError`` if the topic is missing."""
-        if self._tail is None:
-            self._tail = self.reader.tail(self.topic)
-        for record in self._tail.catch_up():
-            self._take(record)
-        return dict(self._positions)
-
-    def _take(self, record: Record) -> None:
-        try:
-            connector, partition = json.loads(record.key or b"[null, null]")
-            if connector != self.connector:
-                return
-            source = TopicPartition(partition["topic"], int(partition["partition"]))
-            if record.value is None:
-                self._positions.pop(source, None)
-            else:
-                self._positions[source] = int(json.loads(record.value)["offset"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RefusedError(
-                f"{self.topic} at {self.reader.region} holds a position that is not MirrorMaker 2's: {error!r}",
-                hint="is regions.*.connect.offsets_topic the worker's offset.storage.topic?",
-            ) from error
+Floors = Mapping[TopicPartition, Collection[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +25,10 @@ class Translator:
     """Translates committed offsets of a flow's source into positions on its target. Reads the target only.
 
     ``source``: the source's reader while it is alive. ``rename``: source topic to target topic. ``mirrored``: last
-    mirrored upstream offset per source partition.
+    mirrored upstream offset per source partition. ``samples``: what was seen of the source while it was alive.
+    ``floors``: MM2's checkpoints, asked for where a partition has no offset syncs. ``hole_free``: source topics known
+    to hold nothing but records; others are judged by their history. ``renewed``: source topics that were made anew
+    since the flow began (their id is another): only what was copied since counts.
     """
 
     target: KafkaReader
@@ -102,6 +37,10 @@ class Translator:
     rename: Callable[[str], str] = str
     source: KafkaReader | None = None
     exactly_once: bool = False
+    samples: SampleProvider | None = None
+    floors: Callable[[], Floors] | None = None
+    hole_free: Collection[str] = ()
+    renewed: Collection[str] = ()
 
     def prepare(self) -> None:
         """Read the sync history and the mirror's positions, so that a translation later reads only what is new."""
@@ -124,19 +63,34 @@ class Translator:
         renamed = {p: TopicPartition(self.rename(p.topic), p.partition) for p in partitions}
         known = {t.name: len(t.partitions) for t in self.target.describe_topics().values()}
         present = {p: t for p, t in renamed.items() if t.partition < known.get(t.topic, 0)}
+        maps = self._maps(present, drained_to or {}, is_final=is_final)
+        return self._positions(committed, renamed, maps)
+
+    def _maps(
+        self,
+        present: Mapping[TopicPartition, TopicPartition],
+        drained_to: Mapping[TopicPartition, int],
+        *,
+        is_final: bool,
+    ) -> dict[TopicPartition, OffsetMap]:
+        # The log ends are read last: what MM2 says of copies is about what is below them.
         mirrored, history = self.mirrored(), self.history.read()
+        floors = self.floors() if self.floors is not None and any(not history.get(p) for p in present) else {}
         logs = self.target.log_ranges(list(present.values()))
         last_records = self._last_records({t: logs[t] for t in present.values()})
-        maps = {
-            p: OffsetMap(
-                history.get(p, []),
+        maps: dict[TopicPartition, OffsetMap] = {}
+        for p, t in present.items():
+            anchors = history.get(p) or Anchors()
+            tail = Tail(mirrored.get(p), last_records[t], drained_to.get(p), is_final, in_order=False)
+            maps[p] = OffsetMap(
+                anchors.renewed() if p.topic in self.renewed else anchors,
                 TargetLog(logs[t].start, logs[t].end),
-                Tail(mirrored.get(p), last_records[t], drained_to=(drained_to or {}).get(p), is_final=is_final),
+                tail,
                 exactly_once=self.exactly_once,
+                hole_free=True if p.topic in self.hole_free else None,
+                checkpoints=floors.get(p, ()),
             )
-            for p, t in present.items()
-        }
-        return self._positions(committed, renamed, maps)
+        return maps
 
     def _positions(
         self,
@@ -144,32 +98,40 @@ class Translator:
         renamed: Mapping[TopicPartition, TopicPartition],
         maps: Mapping[TopicPartition, OffsetMap],
     ) -> list[GroupPosition]:
-        requests = {
-            ReadRange(renamed[p], *request)
-            for offsets in committed.values()
-            for p, offset in offsets.items()
-            if p in maps and (request := maps[p].request(offset)) is not None and request[0] < request[1]
-        }
-        records = self.target.data_offsets(sorted(requests, key=lambda r: (r.partition, r.start)))
-
-        def verdict(p: TopicPartition, offset: int, sources: Mapping[TopicPartition, Sequence[int]]) -> Verdict:
-            if p not in maps:
-                return Unavailable("the target has no such partition")
-            return maps[p].translate(offset, records.get(renamed[p], ()), sources.get(p))
-
         wanted = [
             (group, p, offset) for group, offsets in sorted(committed.items()) for p, offset in sorted(offsets.items())
         ]
-        first = [(group, p, offset, verdict(p, offset, {})) for group, p, offset in wanted]
-        sources = self._source_records(
-            {(p, offset) for _, p, offset, found in first if isinstance(found, Bounded)}, maps
-        )
-        return [
-            GroupPosition(
-                group, p, renamed[p], offset, verdict(p, offset, sources) if isinstance(found, Bounded) else found
-            )
-            for group, p, offset, found in first
-        ]
+        verdicts = self._verdicts({(p, offset) for _, p, offset in wanted}, renamed, maps)
+        return [GroupPosition(group, p, renamed[p], offset, verdicts[p, offset]) for group, p, offset in wanted]
+
+    def _verdicts(
+        self,
+        positions: Collection[tuple[TopicPartition, int]],
+        renamed: Mapping[TopicPartition, TopicPartition],
+        maps: Mapping[TopicPartition, OffsetMap],
+    ) -> dict[tuple[TopicPartition, int], Verdict]:
+        """Counted on the target; what that leaves open is counted on the source, and then the records decide."""
+        found: dict[tuple[TopicPartition, int], Verdict] = {
+            (p, offset): Unavailable("the target has no such partition") for p, offset in positions if p not in maps
+        }
+        known = [(p, offset) for p, offset in positions if p in maps]
+        requests = {
+            ReadRange(renamed[p], *request)
+            for p, offset in known
+            if (request := maps[p].request(offset)) is not None and request[0] < request[1]
+        }
+        records = self.target.data_offsets(sorted(requests, key=lambda r: (r.partition, r.start)))
+        sources: Mapping[TopicPartition, Sequence[int]] = {}
+        for p, offset in known:
+            found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()))
+        if undecided := [one for one in known if isinstance(found[one], Bounded)]:
+            sources = self._source_records(undecided, maps)
+            for p, offset in undecided:
+                found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()), sources.get(p))
+        if undecided := [one for one in undecided if isinstance(found[one], Bounded)]:
+            search = RecordSearch(self.target, self.source, self.samples, maps, renamed)
+            found.update(search.decide(undecided, records, sources))
+        return found
 
     def _source_records(
         self, undecided: Collection[tuple[TopicPartition, int]], maps: Mapping[TopicPartition, OffsetMap]
@@ -177,8 +139,12 @@ class Translator:
         """Data offsets of the source around the positions that the target alone does not decide; none if it is gone."""
         if self.source is None or not undecided:
             return {}
+        logs = self.source.log_ranges(sorted({p for p, _ in undecided}))
         ranges = {
-            ReadRange(p, *request) for p, offset in undecided if (request := maps[p].source_request(offset)) is not None
+            ReadRange(p, start, request[1])
+            for p, offset in undecided
+            if (request := maps[p].source_request(offset)) is not None
+            and (start := max(request[0], logs[p].start)) < request[1]
         }
         return self.source.data_offsets(sorted(ranges, key=lambda r: (r.partition, r.start)))
 
@@ -193,33 +159,4 @@ class Translator:
                     found[p] = offsets[-1]
             missing = {p for p in missing if found[p] is None and logs[p].stable_end - depth > logs[p].start}
             depth *= 10
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointPositions:
-    """Groups' positions on a source that does not answer: MM2's checkpoints, which outlive it on the target.
-
-    A checkpoint's upstream offset is a genuine committed offset of the source, as old as the checkpoint.
-    """
-
-    target: KafkaReader
-    flow: Flow
-    original: Callable[[str], str] = str
-    """Target topic to source topic."""
-
-    def read(self) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
-        """Per group and source partition: committed offset and time of the checkpoint in ms since the epoch."""
-        try:
-            tail = self.target.tail(self.flow.checkpoints_topic)
-        except RefusedError:
-            return {}
-        found: dict[str, dict[TopicPartition, tuple[int, int]]] = {}
-        try:
-            for record in tail.catch_up():
-                checkpoint: Checkpoint = parse_checkpoint(record.key, record.value)
-                partition = TopicPartition(self.original(checkpoint.partition.topic), checkpoint.partition.partition)
-                found.setdefault(checkpoint.group, {})[partition] = (checkpoint.upstream, record.timestamp_ms)
-        finally:
-            tail.close()
         return found

@@ -6,13 +6,18 @@ A record is named by its source offset, so the target is a list of such names: n
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
+from drkit.domain.anchors import Anchors
+from drkit.domain.digests import Fingerprint
+from drkit.domain.kafka import TopicPartition
 from drkit.domain.offsets import Tail, TargetLog
+from drkit.domain.samples import PositionSample
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,17 @@ class History:
     exactly_once: bool
     log_start: int = 0
     removed: frozenset[int] = field(default_factory=frozenset)
+    committed: int | None = None
+    """What Connect had committed, when nobody stopped it in order."""
+    starts: tuple[int, ...] | None = None
+    """The target's log end at each start of a task, if starts are known."""
+    starts_known_from: int = 0
+    is_hole_free: bool = False
+    told_hole_free: bool | None = None
+    is_compacted: bool = False
+    """Whether the cleaner went over the target."""
+    source: tuple[int, ...] = ()
+    """The source's records, as they were written."""
 
     @property
     def log(self) -> TargetLog:
@@ -54,7 +70,37 @@ class History:
 
     def tail(self, *, is_final: bool, is_drained: bool = False) -> Tail:
         last = self.data[-1] if self.data else None
-        return Tail(self.last, last, self.source_end if is_drained else None, is_final)
+        upstream = self.last if is_final or is_drained or self.exactly_once else self.committed
+        return Tail(upstream, last, self.source_end if is_drained else None, is_final)
+
+    @property
+    def anchors(self) -> Anchors:
+        """The syncs, and what is known of starts, folded."""
+        folded = Anchors()
+        starts = list(self.starts or ())
+        for number, (up, down) in enumerate(self.syncs):
+            if self.starts is not None and number >= self.starts_known_from:
+                folded.know_starts()
+            while starts and starts[0] <= down:
+                starts.pop(0)
+                folded.add_start()
+            folded.extend([(up, down)])
+        for _ in starts:
+            folded.add_start()
+        return folded
+
+    def sample(self, upstream: int, contents: Sequence[int], source_end: int) -> PositionSample:
+        """What a look at the source shows around an offset, when its log ended at ``source_end``."""
+        records = [name for name in self.source if name < source_end]
+        at = bisect_left(records, upstream)
+        first = _fingerprint(records[at], contents[records[at]]) if at < len(records) else None
+        before = _fingerprint(records[at - 1], contents[records[at - 1]]) if at else None
+        return PositionSample(TopicPartition("t", 0), upstream, 0, first, before)
+
+    def fingerprints(self, contents: Sequence[int], request: tuple[int, int]) -> list[Fingerprint]:
+        """The target's committed records in a range."""
+        names = ((at, self.target[at]) for at in self.within(request))
+        return [_fingerprint(at, contents[name]) for at, name in names if name is not None]
 
     def truth(self, upstream: int) -> int:
         """``f(u)``, by definition."""
@@ -68,6 +114,10 @@ class History:
     def read_again(self, upstream: int, position: int) -> int:
         """Records that a group at the position reads before it comes to the truth."""
         return max(0, bisect_left(self.data, self.truth(upstream)) - bisect_left(self.data, position))
+
+
+def _fingerprint(offset: int, content: int) -> Fingerprint:
+    return Fingerprint(offset, bytes([content]), b"", is_tombstone=False, timestamp_ms=0)
 
 
 booleans = st.booleans()
@@ -97,6 +147,7 @@ def exactly_once(draw: st.DrawFn) -> History:
         mirrored[-1] if mirrored else None,
         length if mirrored == records else None,
         exactly_once=True,
+        source=tuple(records),
     )
     if draw(sometimes):
         history = _recreated(draw, history)
@@ -104,46 +155,50 @@ def exactly_once(draw: st.DrawFn) -> History:
 
 
 @st.composite
-def at_least_once(draw: st.DrawFn, *, is_past: bool = True) -> History:
-    """A flow without transactions: restarts copy again, retries write twice, compaction between restarts.
+def at_least_once(draw: st.DrawFn) -> History:
+    """A flow without transactions: restarts copy again, also while they copy again, and nobody need have seen it.
 
-    ``is_past``: the last run has got past what was copied before; else a sync of the highest record is among the syncs.
+    Where starts of tasks are told, the producer is idempotent; elsewhere retries write batches twice.
     """
     length, records = draw(sources())
+    hole_free = draw(booleans)
+    if hole_free:
+        records = list(range(records[0] if records else length, length))
+    knows_starts = draw(booleans)
     target: list[int | None] = []
     syncs: list[tuple[int, int]] = []
-    must_show: set[tuple[int, int]] = set()
     removed: set[int] = set()
-    reach, position = 0, 0
-    runs = draw(st.integers(1, 4))
-    for number in range(runs):
-        end = draw(st.integers(position, length))
-        if number == runs - 1 and is_past:
-            end = max(end, reach)
-        alive = [record for record in records if position <= record < end and record not in removed]
-        made = _run(draw, alive, target, with_retries=True)
-        syncs += made
-        if made and end > reach:
-            must_show = {made[-1]}
-        reach = max(reach, end)
-        if number < runs - 1:
-            # A task starts again where the one before had committed: never above what it had copied.
-            position = max(0, end - draw(st.integers(0, 8)))
-            removed |= (
-                draw(st.sets(st.sampled_from(records), max_size=3)) if bool(records) and draw(sometimes) else set()
-            )
-    shown = _some(draw, syncs, set() if is_past else must_show)
-    shown = _overtaken(draw, shown)
+    starts: list[int] = []
+    position = end = 0
+    for number in range(draw(st.integers(1, 4))):
+        if number:
+            # A task starts again where the one before had committed: never above what it had copied, and what is
+            # committed does not go back.
+            position = draw(st.integers(max(position, end - 8), end))
+            old = [record for record in records if record < position]
+            if old and not hole_free and draw(sometimes):
+                removed |= draw(st.sets(st.sampled_from(old), max_size=3))
+        end = draw(st.integers(position, length)) if draw(sometimes) else length if draw(booleans) else end
+        end = max(end, position)
+        starts.append(len(target))
+        alive = [record for record in records if position <= record < end]
+        syncs += _run(draw, alive, target, with_retries=not knows_starts)
     names = [name for name in target if name is not None]
-    is_complete = is_past and reach == length
+    copied = names[starts[-1] :]
     history = History(
         length,
         tuple(target),
-        shown,
+        _overtaken(draw, _some(draw, syncs)),
         names[-1] if names else None,
-        length if is_complete else None,
+        length if end == length else None,
         exactly_once=False,
+        source=tuple(records),
         removed=frozenset(removed),
+        committed=draw(st.sampled_from([position - 1, *copied])) if position + len(copied) else None,
+        starts=tuple(starts) if knows_starts else None,
+        starts_known_from=draw(st.sampled_from([0, 0, 0, 1, 3])),
+        is_hole_free=hole_free,
+        told_hole_free=draw(st.sampled_from([True, None, False] if hole_free else [None, False])),
     )
     return _aged(draw, history)
 
@@ -178,6 +233,7 @@ def exactly_once_of_late(draw: st.DrawFn) -> History:
         names[-1] if names else None,
         length if mirrored == rest else None,
         exactly_once=True,
+        source=tuple(records),
     )
     return _aged(draw, history)
 
@@ -242,9 +298,10 @@ def _aged(draw: st.DrawFn, history: History) -> History:
     """Compaction of the target, never of its last record (the active segment), and retention."""
     target = list(history.target)
     data = history.data
-    if bool(data) and draw(sometimes):
+    is_compacted = bool(data) and draw(sometimes)
+    if is_compacted:
         for at in draw(st.sets(st.sampled_from(data), max_size=6)) - {data[-1]}:
             # The cleaner keeps the newest of a key: with a copy go all the earlier ones.
             target = [None if name == history.target[at] and n <= at else name for n, name in enumerate(target)]
     start = draw(st.integers(0, len(target))) if draw(sometimes) else 0
-    return replace(history, target=tuple(target), log_start=start)
+    return replace(history, target=tuple(target), log_start=start, is_compacted=is_compacted)

@@ -1,0 +1,160 @@
+"""What MM2 and Connect have left on the target: offset syncs, starts of tasks, committed positions, checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from drkit.domain.anchors import Anchors
+from drkit.domain.kafka import Record, TopicPartition
+from drkit.domain.mirror_flow import Flow
+from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
+from drkit.domain.task_starts import Folding, TaskStarts
+from drkit.errors import RefusedError
+from drkit.ports import KafkaReader, TopicTail
+
+
+@dataclass(slots=True)
+class StatusTopic:
+    """Starts of a connector's tasks, from Connect's status topic. Only where the flow's producer is idempotent."""
+
+    reader: KafkaReader
+    topic: str
+    connector: str
+    _tail: TopicTail | None = None
+    _starts: TaskStarts | None = None
+
+    def read(self) -> TaskStarts | None:
+        """Every start so far; None if the topic is missing."""
+        if self._tail is None:
+            try:
+                self._tail = self.reader.tail(self.topic)
+            except RefusedError:
+                return None
+        if self._starts is None:
+            self._starts = TaskStarts(self.connector)
+        self._starts.take(self._tail.catch_up())
+        return self._starts
+
+    def close(self) -> None:
+        """Leave the topic."""
+        if self._tail is not None:
+            self._tail.close()
+
+
+@dataclass(slots=True)
+class SyncHistory:
+    """The whole offset-syncs topic of a flow, read once and then only what is new."""
+
+    reader: KafkaReader
+    topic: str
+    statuses: StatusTopic | None = None
+    _tail: TopicTail | None = None
+    _folded: dict[TopicPartition, Folding] = field(default_factory=dict)
+
+    def read(self) -> Mapping[TopicPartition, Anchors]:
+        """Every pair so far, per source partition, folded; empty while MM2 has made no topic."""
+        if self._tail is None:
+            try:
+                self._tail = self.reader.tail(self.topic)
+            except RefusedError:
+                return {}
+        records = self._tail.catch_up()
+        # After the syncs: whatever started before one of them must be known by then.
+        starts = self.statuses.read() if self.statuses is not None else None
+        for record in records:
+            sync = parse_offset_sync(record.key, record.value)
+            folding = self._folded.setdefault(sync.partition, Folding())
+            folding.add(sync.upstream, sync.downstream, record.timestamp_ms, starts)
+        for folding in self._folded.values():
+            folding.finish(starts)
+        return {partition: folding.anchors for partition, folding in self._folded.items()}
+
+    def close(self) -> None:
+        """Leave the topics."""
+        if self._tail is not None:
+            self._tail.close()
+        if self.statuses is not None:
+            self.statuses.close()
+
+
+@dataclass(slots=True)
+class ConnectOffsets:
+    """The source connector's committed positions, read from the Connect worker's offsets topic.
+
+    What ``GET /connectors/NAME/offsets`` (KIP-875) answers, without its second of work: the topic is followed, so that
+    only what is new is read. Read_committed: under exactly-once a position is part of the transaction that carried
+    the records. Key: ``[connector, {cluster, partition, topic}]``, value: ``{offset}`` (``MirrorUtils.wrapPartition``).
+    """
+
+    reader: KafkaReader
+    topic: str
+    connector: str
+    _tail: TopicTail | None = None
+    _positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def read(self) -> Mapping[TopicPartition, int]:
+        """Last replicated upstream offset per source partition. Raises ``RefusedError`` if the topic is missing."""
+        if self._tail is None:
+            self._tail = self.reader.tail(self.topic)
+        for record in self._tail.catch_up():
+            self._take(record)
+        return dict(self._positions)
+
+    def _take(self, record: Record) -> None:
+        try:
+            connector, partition = json.loads(record.key or b"[null, null]")
+            if connector != self.connector:
+                return
+            source = TopicPartition(partition["topic"], int(partition["partition"]))
+            if record.value is None:
+                self._positions.pop(source, None)
+            else:
+                self._positions[source] = int(json.loads(record.value)["offset"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedError(
+                f"{self.topic} at {self.reader.region} holds a position that is not MirrorMaker 2's: {error!r}",
+                hint="is regions.*.connect.offsets_topic the worker's offset.storage.topic?",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPositions:
+    """Groups' positions on a source that does not answer: MM2's checkpoints, which outlive it on the target.
+
+    A checkpoint's upstream offset is a genuine committed offset of the source, as old as the checkpoint.
+    """
+
+    target: KafkaReader
+    flow: Flow
+    original: Callable[[str], str] = str
+    """Target topic to source topic."""
+
+    def read(self) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
+        """Per group and source partition: committed offset and time of the checkpoint in ms since the epoch."""
+        found: dict[str, dict[TopicPartition, tuple[int, int]]] = {}
+        for partition, checkpoint, at_ms in self._all():
+            found.setdefault(checkpoint.group, {})[partition] = (checkpoint.upstream, at_ms)
+        return found
+
+    def floors(self) -> dict[TopicPartition, list[tuple[int, int]]]:
+        """Per source partition: upstream and downstream offset of every checkpoint, of any group and any time."""
+        found: dict[TopicPartition, list[tuple[int, int]]] = {}
+        for partition, checkpoint, _ in self._all():
+            found.setdefault(partition, []).append((checkpoint.upstream, checkpoint.downstream))
+        return found
+
+    def _all(self) -> list[tuple[TopicPartition, Checkpoint, int]]:
+        try:
+            tail = self.target.tail(self.flow.checkpoints_topic)
+        except RefusedError:
+            return []
+        try:
+            parsed = [(parse_checkpoint(record.key, record.value), record.timestamp_ms) for record in tail.catch_up()]
+        finally:
+            tail.close()
+        return [
+            (TopicPartition(self.original(one.partition.topic), one.partition.partition), one, at_ms)
+            for one, at_ms in parsed
+        ]

@@ -1,0 +1,171 @@
+"""The translator against logs in memory: evidence is read, and what counting leaves open the records decide."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Mapping
+
+from drkit.domain.digests import fingerprint
+from drkit.domain.kafka import Record, TopicPartition
+from drkit.domain.offsets import Bounded, Exact, Unavailable, Verdict
+from drkit.domain.samples import PositionSample
+from drkit.ports import TopicTail
+from drkit.verification.mirror_evidence import StatusTopic, SyncHistory
+from drkit.verification.positions import Translator
+from tests.unit.verification.memory_region import MemoryLog, MemoryRegion
+
+T0 = TopicPartition("t", 0)
+SYNCS = TopicPartition("syncs", 0)
+STATUS = TopicPartition("status", 0)
+
+
+class Followed(MemoryRegion):
+    """Topics can be followed, too."""
+
+    def tail(self, topic: str) -> TopicTail:
+        return _Tail(self.logs.setdefault(TopicPartition(topic, 0), MemoryLog()))
+
+
+class _Tail:
+    def __init__(self, log: MemoryLog) -> None:
+        self._log, self._next = log, 0
+
+    def catch_up(self) -> list[Record]:
+        new = [entry for entry in self._log.entries[self._next :] if entry is not None]
+        self._next = len(self._log.entries)
+        return new
+
+    def close(self) -> None:
+        pass
+
+
+def sync(region: MemoryRegion, upstream: int, downstream: int, at_ms: int = 0) -> None:
+    log = region.logs.setdefault(SYNCS, MemoryLog())
+    key = struct.pack(">h", 1) + b"t" + struct.pack(">i", 0)
+    log.entries.append(Record(SYNCS, log.end, at_ms, key, struct.pack(">qq", upstream, downstream)))
+
+
+def mirrored(*, alike: bool = False) -> tuple[Followed, Followed]:
+    """Thirty offsets, every third one a marker; MM2 carried the records over in transactions of five."""
+    source, target = Followed("a"), Followed("b")
+    source.add(T0, [None if n % 3 == 2 else ("same" if alike else f"record {n}") for n in range(30)])
+    target.logs[T0] = MemoryLog()
+    for number, record in enumerate(entry for entry in source.logs[T0].entries if entry is not None):
+        target.copy(record, T0)
+        if number % 5 == 4:
+            target.logs[T0].entries.append(None)
+    sync(target, 0, 0)
+    sync(target, 28, 22)
+    return source, target
+
+
+def translate(target: Followed, offset: int, **known: object) -> Verdict:
+    history = SyncHistory(target, "syncs")
+    translator = Translator(target, history, dict, exactly_once=True, **known)  # type: ignore[arg-type]
+    (found,) = translator.translate({"g": {T0: offset}})
+    return found.verdict
+
+
+def truth(source: MemoryRegion, target: MemoryRegion, offset: int) -> int:
+    wanted = next(entry for entry in source.logs[T0].entries[offset:] if entry is not None)
+    return next(entry.offset for entry in target.logs[T0].entries if entry is not None and entry.value == wanted.value)
+
+
+def test_the_target_alone_bounds_a_position_among_holes() -> None:
+    _, target = mirrored()
+    assert isinstance(translate(target, 15), Bounded)
+
+
+def test_the_living_source_is_counted_too() -> None:
+    source, target = mirrored()
+    assert translate(target, 15, source=source) == Exact(truth(source, target, 15), "counted on both sides")
+
+
+def test_a_source_whose_retention_took_some_away_is_compared_record_by_record() -> None:
+    source, target = mirrored()
+    where = truth(source, target, 15)
+    log = source.logs[T0]
+    log.entries, log.start = log.entries[10:], 10
+    assert translate(target, 15, source=source) == Exact(where, "record match")
+
+
+def test_samples_stand_in_for_a_dead_source() -> None:
+    source, target = mirrored()
+    asked: list[tuple[TopicPartition, int]] = []
+
+    def samples(
+        positions: Collection[tuple[TopicPartition, int]],
+    ) -> Mapping[tuple[TopicPartition, int], PositionSample]:
+        asked.extend(positions)
+        entries = source.logs[T0].entries
+        first, before = entries[15], entries[13]
+        assert first is not None
+        assert before is not None
+        return {(T0, 15): PositionSample(T0, 15, 1, fingerprint(first), fingerprint(before))}
+
+    assert translate(target, 15, samples=samples) == Exact(truth(source, target, 15), "record match")
+    assert asked == [(T0, 15)]
+    assert isinstance(translate(target, 17, samples=samples), Bounded), "nobody sampled that one"
+    target.configs["t"] = {"cleanup.policy": "compact"}
+    assert isinstance(translate(target, 15, samples=samples), Bounded), "copies may be gone from a compacted topic"
+
+
+def test_an_open_transaction_is_not_waited_for() -> None:
+    source, target = mirrored()
+    target.logs[T0].entries += [None, None]
+    target.logs[T0].open_from = 25
+    log = source.logs[T0]
+    log.entries, log.start = log.entries[10:], 10
+    assert isinstance(translate(target, 29, source=source), Exact | Bounded)
+
+
+def test_checkpoints_are_asked_for_only_where_there_are_no_syncs() -> None:
+    _, target = mirrored()
+    calls: list[str] = []
+
+    def floors() -> Mapping[TopicPartition, list[tuple[int, int]]]:
+        calls.append("floors")
+        return {T0: [(14, 9)]}
+
+    translate(target, 15, floors=floors)
+    assert calls == []
+    del target.logs[SYNCS]
+    assert translate(target, 15, floors=floors).downstream == 9
+    assert calls == ["floors"]
+
+
+def test_a_topic_made_anew_is_not_read_with_the_old_map() -> None:
+    _, target = mirrored()
+    for number, record in enumerate(["new 0", "new 1", "new 2"]):
+        target.add(T0, [record])
+        sync(target, number, 24 + number)
+    found = translate(target, 1, renewed=["t"])
+    assert found.downstream == 25
+
+
+def test_what_the_target_does_not_have() -> None:
+    history = SyncHistory(Followed("b"), "syncs")
+    (found,) = Translator(Followed("b"), history, dict).translate({"g": {T0: 3}})
+    assert found.verdict == Unavailable("the target has no such partition")
+
+
+def test_starts_of_tasks_come_from_the_status_topic() -> None:
+    target = Followed("b")
+    target.add(T0, [str(n) for n in range(301)])
+    for number in range(4):
+        sync(target, 110 * number, 100 * number, 10_000 * number + 10_000)
+    log = target.logs.setdefault(STATUS, MemoryLog())
+
+    def started(at_ms: int) -> None:
+        log.entries.append(Record(STATUS, log.end, at_ms, b"status-task-flow-0", b'{"state": "RUNNING"}'))
+
+    started(5_000)
+    history = SyncHistory(target, "syncs", StatusTopic(target, "status", "flow"))
+    translator = Translator(target, history, lambda: {T0: 330})
+    (calm,) = translator.translate({"g": {T0: 215}})
+    assert calm.verdict == Bounded(195, 5, "10 source offsets without a copy lie between two offset syncs")
+    started(25_000)
+    later = SyncHistory(target, "syncs", StatusTopic(target, "status", "flow"))
+    (blurred,) = Translator(target, later, lambda: {T0: 330}).translate({"g": {T0: 215}})
+    assert isinstance(blurred.verdict, Bounded)
+    assert blurred.verdict.at_most > 10
