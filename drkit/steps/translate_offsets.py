@@ -72,18 +72,9 @@ class TranslateOffsets(Step[Translated]):
         return _missing(observation.wanted, observation.earlier) == {}
 
     def apply(self, context: RunContext, observation: Translated) -> None:
-        """Commit, group by group. A partial failure names what was not written."""
-        # The earlier positions are stored before the first commit: undoing must not depend on this process.
+        """Commit, once the earlier positions are stored: undoing must not depend on this process."""
         self._remember(context, observation)
-        failures: list[str] = []
-        for group, offsets in observation.wanted.items():
-            failed = self._target.writer.alter_group_offsets(group, offsets)
-            failures += [f"{group} on {failure.partition}: {failure.reason}" for failure in failed]
-        if failures:
-            raise StoppedError(
-                f"{len(failures)} positions were not written, first {failures[0]}",
-                hint="the others were written; running again writes the rest",
-            )
+        self._commit(observation.wanted)
 
     def confirm(self, context: RunContext) -> Evidence:
         """Read back, and report every position."""
@@ -113,12 +104,25 @@ class TranslateOffsets(Step[Translated]):
             return {"restored": 0}
         earlier = {group: from_tree(tree) for group, tree in json.loads(stored.body).items()}
         self._require_idle(earlier)
+        found = self._target.reader.committed_offsets(sorted(earlier))
         for group, offsets in earlier.items():
-            if offsets:
-                self._target.writer.alter_group_offsets(group, offsets)
-            else:
+            if found[group].keys() - offsets.keys():
+                # Positions that the group did not have before go with the group, and the others come back.
                 self._target.writer.delete_group(group)
+        self._commit(earlier)
         return {"restored": len(earlier)}
+
+    def _commit(self, positions: Offsets) -> None:
+        """Commit, group by group. A partial failure names what was not written."""
+        failures: list[str] = []
+        for group, offsets in positions.items():
+            failed = self._target.writer.alter_group_offsets(group, offsets)
+            failures += [f"{group} on {failure.partition}: {failure.reason}" for failure in failed]
+        if failures:
+            raise StoppedError(
+                f"{len(failures)} positions were not written, first {failures[0]}",
+                hint="the others were written; running again writes the rest",
+            )
 
     def _committed(self, context: RunContext) -> tuple[Offsets, Mapping[str, str]]:
         if context.mode is Mode.PLANNED:

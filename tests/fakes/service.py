@@ -100,7 +100,7 @@ class FakeService:
 
     def checkpoint(self, group: str, partition: TopicPartition, upstream: int, *, at_ms: int = 0) -> None:
         """MM2 writes a checkpoint; ``partition`` has the target's topic."""
-        key = struct.pack(">h", 0) + _name(group) + _name(partition.topic) + struct.pack(">i", partition.partition)
+        key = _name(group) + _name(partition.topic) + struct.pack(">i", partition.partition)
         value = struct.pack(">hqq", 0, upstream, 0) + _name("")
         self.target.cluster.logs[TopicPartition(self.flow.checkpoints_topic, 0)].append(value, key=key, at_ms=at_ms)
 
