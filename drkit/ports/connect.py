@@ -57,7 +57,10 @@ class ConnectReader(Protocol):
 
 
 class ConnectWriter(Protocol):
-    """What drkit changes in Kafka Connect. A 409 (rebalance) is retried until the deadline."""
+    """What drkit changes in Kafka Connect. A 409 (rebalance) is retried until the deadline.
+
+    Raises ``RefusedError`` for a connector that does not exist, or where Kafka Connect does not do it.
+    """
 
     def put(self, name: str, config: Mapping[str, str], *, stopped: bool = False) -> None:
         """Create or update a connector; a new one may be created STOPPED (KIP-980)."""
@@ -69,7 +72,7 @@ class ConnectWriter(Protocol):
         """Ask for RUNNING; does not wait."""
 
     def restart_failed(self, name: str) -> None:
-        """Restart the connector and those tasks of it that have failed (KIP-745)."""
+        """Restart the connector and those tasks of it that have failed (KIP-745); what runs is left alone."""
 
     def set_source_offsets(self, name: str, source_alias: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Set the last replicated upstream offsets of a STOPPED connector."""

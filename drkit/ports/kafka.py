@@ -48,25 +48,33 @@ class KafkaReader(Protocol):
         """
 
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
-        """Start, end and last stable offset of each partition. A partition without a leader raises."""
+        """Start, end and last stable offset of each partition.
+
+        Raises ``RefusedError`` where one of them does not exist, has no leader, or may not be seen.
+        """
 
     def groups(self) -> Mapping[str, GroupDescription]:
-        """Every consumer group (classic and consumer protocol) with its state and members."""
+        """Every consumer group (classic and consumer protocol) with its state, without its members."""
 
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
-        """These groups; one that does not exist is DEAD."""
+        """These groups with their members; one that does not exist is DEAD."""
 
     def committed_offsets(self, groups: Collection[str]) -> GroupOffsets:
-        """Each group's committed offsets; a group without any has an empty mapping."""
+        """Each group's committed offsets; a group without any has an empty mapping.
+
+        A broker keeps quiet about topics that drkit may not see: their offsets are missing.
+        """
 
     def acls(self) -> frozenset[Acl]:
         """Every ACL of the cluster; empty where the cluster has no authorizer."""
 
     def read(self, ranges: Sequence[ReadRange], *, committed: bool = True) -> Iterator[Record]:
-        """Data records within the ranges, in order per partition; ends when every range's end is reached.
+        """Data records within the ranges, each once and in order per partition.
 
+        A range ends at its end, at the log end, or (``committed``) where a transaction is open: nothing is waited for.
         ``committed``: skip records of aborted and open transactions (read_committed).
-        A range below the log start begins at the log start. One range per partition at a time is not required.
+        A range below the log start begins at the log start. Ranges may overlap, and come in any order.
+        Raises ``RefusedError`` where a partition does not exist.
         """
 
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
@@ -75,7 +83,8 @@ class KafkaReader(Protocol):
     def tail(self, topic: str) -> TopicTail:
         """Follow a whole topic, all its partitions, from its start: MM2's offset-syncs and checkpoints.
 
-        Within a partition records come in order. A topic that does not exist raises ``RefusedError``.
+        Within a partition records come in order; partitions may be added meanwhile. A topic that does not exist, or
+        no more, raises ``RefusedError``.
         """
 
 
@@ -83,7 +92,7 @@ class TopicTail(Protocol):
     """A topic read from its start and then incrementally."""
 
     def catch_up(self) -> Sequence[Record]:
-        """What was added since the last call, up to the log end at the time of the call."""
+        """The committed records that were added since the last call, up to the last stable offset at the time of it."""
 
     def close(self) -> None:
         """Leave the topic."""
@@ -109,7 +118,7 @@ class KafkaWriter(Protocol):
     """What drkit changes on a cluster."""
 
     def warm_up(self, topic: str) -> None:
-        """Connect the clients behind ``probe_write`` and ``probe_commit`` without writing anything."""
+        """Connect the client behind ``probe_write`` without writing anything; the topic must exist."""
 
     def create_topic(self, name: str, *, partitions: int, replication_factor: int, configs: Mapping[str, str]) -> bool:
         """Make a topic; False if it was there."""
@@ -120,7 +129,7 @@ class KafkaWriter(Protocol):
     def alter_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> Sequence[PartitionFailure]:
         """Commit for a group without members; the answer lists the partitions that were not written.
 
-        Raises ``RefusedError`` when the group has members.
+        Raises ``RefusedError`` when the group has members, ``AuthError`` when drkit may not commit for it.
         """
 
     def delete_group(self, group: str) -> None:
@@ -136,7 +145,10 @@ class KafkaWriter(Protocol):
         """Remove exactly these bindings; one that is gone already is no error."""
 
     def probe_write(self, topic: str, value: bytes) -> tuple[ProbeOutcome, int]:
-        """Produce one record with acks=all to partition 0; the outcome and its offset (-1 if refused)."""
+        """Produce one record with acks=all to partition 0; the outcome and its offset (-1 if refused).
+
+        Raises ``RefusedError`` for a topic that does not exist.
+        """
 
     def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
         """Commit one offset as a member-less consumer of ``group``."""

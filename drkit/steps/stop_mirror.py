@@ -68,14 +68,15 @@ class StopMirror(Step[States]):
         return {"asked": list(self._mirror.connectors)}
 
     def compensate(self, context: RunContext) -> Evidence:
-        """Let them run again."""
-        resumed = [name for name in self._mirror.connectors if self._is_stopping(name)]
-        for name in resumed:
+        """Let them run again: also one that still runs, for it may have been asked to stop a moment ago."""
+        existing = [
+            name
+            for name in self._mirror.connectors
+            if self._mirror.reader.status(name).state is not ConnectorState.ABSENT
+        ]
+        for name in existing:
             self._mirror.writer.resume(name)
-        return {"resumed": resumed}
-
-    def _is_stopping(self, name: str) -> bool:
-        return self._mirror.reader.status(name).state not in (ConnectorState.ABSENT, ConnectorState.RUNNING)
+        return {"resumed": existing}
 
 
 class MirrorStopped(Step[States]):

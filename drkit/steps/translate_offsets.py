@@ -72,8 +72,7 @@ class TranslateOffsets(Step[Translated]):
         return _missing(observation.wanted, observation.earlier) == {}
 
     def apply(self, context: RunContext, observation: Translated) -> None:
-        """Commit. A partial failure names what was not written; running again writes the rest."""
-        # The earlier positions are stored before the first commit: undoing must not depend on this process.
+        """Commit, once the earlier positions are stored: undoing must not depend on this process."""
         self._remember(context, observation)
         commit_groups(self._target.writer, observation.wanted)
 
@@ -105,9 +104,12 @@ class TranslateOffsets(Step[Translated]):
             return {"restored": 0}
         earlier = {group: from_tree(tree) for group, tree in json.loads(stored.body).items()}
         self._require_idle(earlier)
+        found = self._target.reader.committed_offsets(sorted(earlier))
+        for group, offsets in earlier.items():
+            if found[group].keys() - offsets.keys():
+                # Positions that the group did not have before go with the group, and the others come back.
+                self._target.writer.delete_group(group)
         commit_groups(self._target.writer, {group: offsets for group, offsets in earlier.items() if offsets})
-        for group in (group for group, offsets in earlier.items() if not offsets):
-            self._target.writer.delete_group(group)
         return {"restored": len(earlier)}
 
     def _committed(self, context: RunContext) -> tuple[GroupOffsets, Mapping[str, str]]:

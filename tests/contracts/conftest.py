@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from drkit.adapters.connect.rest import ConnectCluster
 from drkit.adapters.kafka.client import Connection, client_settings
 from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.config.load import load
+from drkit.config.mirror_templates import flow_of, render_connectors
 from drkit.config.secrets import resolve_secret
 from drkit.sandbox import Sandbox
+from tests.contracts.connect_bench import ConnectBench, FakeConnectBench, RealConnectBench
 from tests.contracts.kafka_bench import FakeBench, KafkaBench, RealBench
 from tests.fakes.moto import moto_endpoint, no_aws_identity
 
@@ -53,6 +56,28 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaBench]:
         return
     reader, writer = request.getfixturevalue("drkit_clients")
     bench = RealBench(reader, writer, *request.getfixturevalue("administrator"))
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.sandbox)])
+def connect(request: pytest.FixtureRequest) -> Iterator[ConnectBench]:
+    """A Kafka Connect cluster, connectors for it, and a cluster upstream."""
+    if request.param == "fake":
+        yield FakeConnectBench()
+        return
+    box: Sandbox = request.getfixturevalue("sandbox")
+    settings = load(box.config)
+    flow = flow_of(settings, settings.other(REGION))
+    regions = box.status().regions
+    admins = [AdminClient({**regions[r].clients["admin"], "log_level": 0}) for r in (flow.source, flow.target)]
+    cluster = settings.regions[REGION].cluster
+    worker = ConnectCluster(REGION, regions[REGION].connect_url, 15.0)
+    template = render_connectors(settings, flow)[flow.source_connector]
+    upstream = regions[flow.source].clients["admin"]
+    bench = RealConnectBench(worker, cluster.cluster_id, worker.url, template, upstream, admins)
     try:
         yield bench
     finally:

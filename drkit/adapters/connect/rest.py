@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
+import threading
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import AuthError, RefusedError, UnreachableError
@@ -17,6 +20,8 @@ from drkit.ports import ConnectorState, ConnectorStatus
 
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _RETRY_SECONDS: Final = 0.2
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +36,27 @@ class ConnectCluster:
 
     def cluster_id(self) -> str:
         """The Kafka cluster its workers are on."""
-        return str(self._expect("GET", "/")["kafka_cluster_id"])
+        found = self._expect("GET", "/")
+        return self._read("GET /", lambda: str(found["kafka_cluster_id"]))
 
     def connectors(self) -> Mapping[str, ConnectorStatus]:
         """Every connector, in one request."""
         found = self._expect("GET", "/connectors?expand=status")
-        return {name: _status(item["status"]) for name, item in found.items()}
+        return self._read(
+            "GET /connectors", lambda: {name: _status(item["status"]) for name, item in found.items() if item["status"]}
+        )
 
     def status(self, name: str) -> ConnectorStatus:
         """One connector; ABSENT if there is none."""
         found = self._request("GET", f"{_path(name)}/status")
-        return ConnectorStatus(name, ConnectorState.ABSENT) if found is None else _status(found)
+        if found is None:
+            return ConnectorStatus(name, ConnectorState.ABSENT)
+        return self._read(f"the status of {name}", lambda: _status(found))
 
     def config(self, name: str) -> Mapping[str, str]:
         """Its configuration; empty if there is none."""
-        return self._request("GET", f"{_path(name)}/config") or {}
+        found = self._request("GET", f"{_path(name)}/config") or {}
+        return self._read(f"the configuration of {name}", lambda: dict(found.items()))
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
         """Last replicated upstream offset per source partition.
@@ -97,6 +108,16 @@ class ConnectCluster:
         ]
         self._expect("PATCH", f"{_path(name)}/offsets", {"offsets": entries})
 
+    def _read(self, what: str, parse: Callable[[], Answer]) -> Answer:
+        """An answer's meaning. What answers may be a proxy, or a later Kafka Connect."""
+        try:
+            return parse()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RefusedError(
+                f"Kafka Connect at {self.region} answered {what} with what drkit cannot read: {error!r}",
+                hint="is connect.url the address of a Kafka Connect worker?",
+            ) from error
+
     def _expect(self, method: str, path: str, body: object = None) -> Any:
         found = self._request(method, path, body)
         if found is None:
@@ -117,37 +138,75 @@ class ConnectCluster:
     def _exchange(self, method: str, path: str, body: object, deadline: float) -> tuple[int, bytes]:
         address = urllib.parse.urlsplit(self.url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        connection = kind(address.netloc, timeout=max(0.05, deadline - time.monotonic()))
+        seconds = max(0.05, deadline - time.monotonic())
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if self.username is not None:
             credentials = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
             headers["Authorization"] = f"Basic {credentials}"
-        try:
-            payload = None if body is None else json.dumps(body)
-            connection.request(method, address.path.rstrip("/") + path, payload, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(_MAX_BODY_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(
-                f"Kafka Connect at {self.region} ({self.url}) does not answer: {str(error) or type(error).__name__}",
-                hint="is the worker up, and its REST port reachable from here?",
-            ) from error
-        finally:
-            connection.close()
+        payload = None if body is None else json.dumps(body)
+        exchange = _Exchange(kind(address.netloc, timeout=seconds))
+        exchange.begin(method, address.path.rstrip("/") + path, payload, headers)
+        if exchange.is_over.wait(seconds) and exchange.answer is not None:
+            return exchange.answer
+        exchange.hang_up()
+        reason = exchange.error or "no whole answer in time"
+        raise UnreachableError(
+            f"Kafka Connect at {self.region} ({self.url}) does not answer: {str(reason) or type(reason).__name__}",
+            hint="is the worker up, and its REST port reachable from here?",
+        ) from exchange.error
 
     def _answer(self, status: int, text: bytes, what: str) -> Any:
         if status == http.HTTPStatus.NOT_FOUND:
             return None
         if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise AuthError(f"Kafka Connect at {self.region} refused {what} ({status})", hint="check connect.username")
+        if http.HTTPStatus.MULTIPLE_CHOICES <= status < http.HTTPStatus.BAD_REQUEST:
+            raise RefusedError(
+                f"Kafka Connect at {self.region} answered {what} with a redirect ({status})",
+                hint="connect.url must be the worker's own address: redirects are not followed",
+            )
         try:
             document = json.loads(text) if text.strip() else {}
         except ValueError as error:
-            raise RefusedError(f"Kafka Connect at {self.region} answered {what} with no JSON") from error
+            if status < http.HTTPStatus.BAD_REQUEST:
+                raise RefusedError(f"Kafka Connect at {self.region} answered {what} with no JSON") from error
+            document = {}
         if status >= http.HTTPStatus.BAD_REQUEST:
-            reason = document.get("message", "") if isinstance(document, dict) else ""
+            reason = str(document.get("message", "")) if isinstance(document, dict) else ""
             raise RefusedError(f"Kafka Connect at {self.region} refused {what} ({status}): {reason[:500]}")
         return document
+
+
+class _Exchange:
+    """One request in a thread of its own: no timeout of a socket bounds name resolution, or an answer in drops."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        self.is_over = threading.Event()
+        self.answer: tuple[int, bytes] | None = None
+        self.error: Exception | None = None
+
+    def begin(self, *request: Any) -> None:
+        """Send it."""
+        threading.Thread(target=self._run, args=request, name="connect", daemon=True).start()
+
+    def hang_up(self) -> None:
+        """End whatever the thread waits for; it closes the connection itself."""
+        open_socket = self._connection.sock
+        if open_socket is not None:
+            with suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+
+    def _run(self, method: str, path: str, payload: str | None, headers: Mapping[str, str]) -> None:
+        try:
+            self._connection.request(method, path, payload, dict(headers))
+            answer = self._connection.getresponse()
+            self.answer = answer.status, answer.read(_MAX_BODY_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.error = error
+        finally:
+            self._connection.close()
+            self.is_over.set()
 
 
 def _path(name: str) -> str:
