@@ -32,5 +32,8 @@ class ObjectStore(Protocol):
     def replace(self, key: str, body: bytes, etag: str) -> str:
         """Write with ``If-Match``; the new ETag. Raises ``PreconditionFailed`` if it changed or is gone."""
 
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+
     def list(self, prefix: str) -> Iterable[str]:
         """Keys below a prefix, sorted."""

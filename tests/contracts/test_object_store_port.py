@@ -94,6 +94,16 @@ def test_what_is_not_there_cannot_be_replaced(store: ObjectStore) -> None:
     assert store.get("lineage.json") is None
 
 
+def test_what_is_deleted_is_gone_and_may_be_written_anew(store: ObjectStore) -> None:
+    store.create("samples/1.parquet", b"first")
+    store.create("samples/10.parquet", b"other")
+    for _ in range(2):
+        store.delete("samples/1.parquet")
+        assert store.get("samples/1.parquet") is None
+    assert list(store.list("samples/")) == ["samples/10.parquet"]
+    store.create("samples/1.parquet", b"second")
+
+
 def test_keys_are_listed_in_order_by_any_beginning(store: ObjectStore) -> None:
     keys = ["runs/b/00000002.json", "runs/a/00000001.json", "lease.json", "runs/b/00000010.json", "runs/ab/1.json"]
     for key in keys:
@@ -112,7 +122,12 @@ ODD_KEYS += ["a\nb", "a\x00", "runs/..\\x", "é", "x" * 901]
 
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_keys_that_leave_the_directory_or_are_odd_are_refused(store: ObjectStore, key: str) -> None:
-    for call in (lambda: store.get(key), lambda: store.create(key, b""), lambda: store.replace(key, b"", '"x"')):
+    for call in (
+        lambda: store.get(key),
+        lambda: store.create(key, b""),
+        lambda: store.replace(key, b"", '"x"'),
+        lambda: store.delete(key),
+    ):
         with pytest.raises(RefusedError, match="cannot be the key"):
             call()
     if key not in ("", "lease.json/"):

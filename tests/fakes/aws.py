@@ -44,6 +44,12 @@ class FakeObjectStore(Scripted):
         self._end(fault, "replace", key)
         return _etag(body)
 
+    def delete(self, key: str) -> None:
+        fault = self._begin("delete", check_key(key))
+        with self._lock:
+            self.objects.pop(key, None)
+        self._end(fault, "delete", key)
+
     def list(self, prefix: str) -> Iterator[str]:
         fault = self._begin("list", check_prefix(prefix))
         self._end(fault, "list", prefix)

@@ -76,6 +76,16 @@ class S3ObjectStore:
         """
         return self._put(key, body, {"IfMatch": etag})
 
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error, and in a versioned bucket its versions stay."""
+        path = self._prefix + check_key(key)
+        request = partial(self._client.delete_object, Bucket=self._bucket, Key=path, **self._owner)
+        try:
+            # To delete twice is to delete once: asked again where there was no answer.
+            self._calls.read(f"delete s3://{self._bucket}/{path}", request)
+        except AwsRejection as rejection:
+            raise self._explained(rejection) from rejection
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that begin with ``prefix``, sorted; a page is asked for when it is needed."""
         path = self._prefix + check_prefix(prefix)

@@ -87,6 +87,14 @@ class LocalObjectStore:
             self._sync_visible(path)
             return new_etag
 
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        path = self._path(key)
+        with self._writing(path):
+            if path.is_file():
+                path.unlink()
+                self._sync_visible(path)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that begin with ``prefix``, sorted."""
         check_prefix(prefix)
