@@ -36,9 +36,10 @@ class Anchors:
     ``starts_known_from``: the index of the first point from which on every start is in ``starts``; None if starts are
     not known. Who tells of starts also vouches that the producer is idempotent, so that nothing else repeats records.
     ``origin``: a target offset that every copy is above.
+    ``missed``: the index of the first point after the last gap in what is known of the syncs.
     """
 
-    __slots__ = ("downstream", "origin", "runs", "starts", "starts_known_from", "upstream")
+    __slots__ = ("downstream", "missed", "origin", "runs", "starts", "starts_known_from", "upstream")
 
     def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
         self.upstream = array("q")
@@ -47,6 +48,7 @@ class Anchors:
         self.starts: list[int] = []
         self.starts_known_from: int | None = None
         self.origin = NO_COPY
+        self.missed = 0
         self.extend(pairs)
 
     def __len__(self) -> int:
@@ -67,6 +69,10 @@ class Anchors:
         if len(self) == 0 or self.starts[-1:] != [len(self)]:
             self.starts.append(len(self))
 
+    def miss(self) -> None:
+        """Syncs are missing after the last one."""
+        self.missed = len(self)
+
     def renewed(self) -> Anchors:
         """What is left when the source's topic was made anew: the last run, if another came before it."""
         left = Anchors()
@@ -81,6 +87,7 @@ class Anchors:
         """The target's topic was made anew: what is known is of a log that is gone."""
         del self.upstream[:], self.downstream[:], self.runs[:], self.starts[:]
         self.origin = NO_COPY
+        self.missed = 0
         if self.starts_known_from is not None:
             # The next sync may be one that was overtaken: what was told before it is also about what follows it.
             self.starts_known_from = 2

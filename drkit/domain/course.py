@@ -79,7 +79,7 @@ class Course:
         self.down.extend(anchors.downstream)
         self._runs = [0, *(index + 1 for index in anchors.runs[1:])]
         self.has_holes = self._shows_holes()
-        self.hole_free = self._is_hole_free()
+        self.hole_free = self._is_hole_free(anchors.missed)
         known_from = anchors.starts_known_from
         is_told = known_from is not None and known_from <= len(anchors)
         self._ends_clean = flow.exactly_once or (is_told and len(anchors) not in anchors.starts)
@@ -162,12 +162,13 @@ class Course:
     def _shows_holes(self) -> bool:
         return not self._flow.exactly_once and any(two < one for one, two in self._skews(1))
 
-    def _is_hole_free(self) -> bool:
+    def _is_hole_free(self, missed: int) -> bool:
         if self._flow.exactly_once or self.has_holes or self._flow.hole_free is False:
             return False
         if self._flow.hole_free:
             return True
-        return sum(one == two for one, two in self._skews(1)) >= _CERTIFYING
+        # Where syncs are missing, a hole and a repeat may hide each other.
+        return sum(one == two for one, two in self._skews(1 + missed)) >= _CERTIFYING
 
     def _find_suspects(self, anchors: Anchors) -> Sequence[int]:
         last = len(self.up) - 1

@@ -1,12 +1,31 @@
-"""What was seen of the source around a position, kept for the time when the source is gone."""
+"""What was seen of the source, kept for the time when the source is gone: groups' positions, and the records there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
-from drkit.domain.digests import Fingerprint
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
+
+
+class Mark(Protocol):
+    """A record as it can be found again: ``drkit.domain.digests.Fingerprint`` is one."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of key, value, headers and timestamp."""
+
+
+class RecordMark(NamedTuple):
+    """A record's offset and digest, and nothing else of it."""
+
+    offset: int
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +33,47 @@ class PositionSample:
     """The records at a committed offset of the source.
 
     ``at_ms``: when it was taken, ms since the epoch. ``first``: the first data record at or after ``upstream``, None
-    if the log ended there. ``before``: the last data record before it, None if there was none.
+    if the log ended there. ``before``: the last data record before it, None if none was near.
     """
 
     partition: TopicPartition
     upstream: int
     at_ms: int
-    first: Fingerprint | None
-    before: Fingerprint | None
+    first: Mark | None = None
+    before: Mark | None = None
 
 
 SampleProvider = Callable[[Collection[tuple[TopicPartition, int]]], Mapping[tuple[TopicPartition, int], PositionSample]]
 """Samples of the source's positions, for those of the asked ones that there are any of."""
+
+GroupSamples = Mapping[str, Mapping[TopicPartition, PositionSample]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPositions:
+    """Every group's position on one cluster, as of one moment.
+
+    ``as_of_ms``: when all of them were read, ms since the epoch; a sample's own ``at_ms`` is when its position was seen
+    first. ``topic_ids``: the topics' ids then (KIP-516).
+    """
+
+    as_of_ms: int
+    groups: GroupSamples
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def committed(self) -> GroupOffsets:
+        """The committed offsets."""
+        return {group: {p: one.upstream for p, one in samples.items()} for group, samples in self.groups.items()}
+
+    def samples(
+        self, positions: Collection[tuple[TopicPartition, int]]
+    ) -> Mapping[tuple[TopicPartition, int], PositionSample]:
+        """A ``SampleProvider``: what is known of these positions, whichever group was there."""
+        wanted = frozenset(positions)
+        return {
+            (p, one.upstream): one
+            for samples in self.groups.values()
+            for p, one in samples.items()
+            if (p, one.upstream) in wanted and (one.first is not None or one.before is not None)
+        }

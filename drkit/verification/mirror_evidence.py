@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drkit.domain.anchors import Anchors
 from drkit.domain.kafka import Record, TopicPartition
 from drkit.domain.mirror_flow import Flow
 from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
+from drkit.domain.sync_log import LoggedSync, is_whole, joined
 from drkit.domain.task_starts import Folding, TaskStarts
 from drkit.errors import RefusedError
 from drkit.ports import KafkaReader, TopicTail
@@ -50,26 +51,49 @@ class SyncHistory:
     reader: KafkaReader
     topic: str
     statuses: StatusTopic | None = None
+    archive: Callable[[], Sequence[LoggedSync]] | None = None
+    """The syncs that were kept elsewhere, asked for where the topic has lost some."""
+    is_whole: bool = True
+    """Whether no sync is missing from what was read."""
+    size: int = 0
+    """How many syncs there are."""
     _tail: TopicTail | None = None
     _folded: dict[TopicPartition, Folding] = field(default_factory=dict)
+    _next_offset: int = 0
 
     def read(self) -> Mapping[TopicPartition, Anchors]:
         """Every pair so far, per source partition, folded; empty while MM2 has made no topic."""
+        syncs = self._added()
+        # After the syncs: whatever started before one of them must be known by then.
+        starts = self.statuses.read() if self.statuses is not None else None
+        for record_offset, at_ms, sync in syncs:
+            if record_offset != self._next_offset:
+                self.is_whole = False
+                for folding in self._folded.values():
+                    folding.anchors.miss()
+            self._next_offset = record_offset + 1
+            folding = self._folded.setdefault(sync.partition, Folding())
+            folding.add(sync.upstream, sync.downstream, at_ms, starts)
+        self.size += len(syncs)
+        for folding in self._folded.values():
+            folding.finish(starts)
+        return {partition: folding.anchors for partition, folding in self._folded.items()}
+
+    def _added(self) -> Sequence[LoggedSync]:
+        """The syncs that are new since the last look, with those of the archive where the topic lacks some."""
+        is_first = self._tail is None
         if self._tail is None:
             try:
                 self._tail = self.reader.tail(self.topic)
             except RefusedError:
-                return {}
-        records = self._tail.catch_up()
-        # After the syncs: whatever started before one of them must be known by then.
-        starts = self.statuses.read() if self.statuses is not None else None
-        for record in records:
-            sync = parse_offset_sync(record.key, record.value)
-            folding = self._folded.setdefault(sync.partition, Folding())
-            folding.add(sync.upstream, sync.downstream, record.timestamp_ms, starts)
-        for folding in self._folded.values():
-            folding.finish(starts)
-        return {partition: folding.anchors for partition, folding in self._folded.items()}
+                return ()
+        read = [
+            LoggedSync(one.offset, one.timestamp_ms, parse_offset_sync(one.key, one.value))
+            for one in self._tail.catch_up()
+        ]
+        if is_first and self.archive is not None and not is_whole(read):
+            return joined(self.archive(), read)
+        return read
 
     def close(self) -> None:
         """Leave the topics."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from drkit.domain.digests import Fingerprint, fingerprint
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.offsets import OffsetMap, Verdict
 from drkit.domain.record_match import Search
 from drkit.domain.samples import PositionSample, SampleProvider
 from drkit.ports import KafkaReader, ReadRange
+from drkit.verification.record_marks import Position, read_fingerprints, sample_positions, within
 
 _WIDEST = 20_000
 """A bracket of more target offsets is not read: it would take longer than reading the records again."""
-_AROUND = 50
-"""Source offsets on either side of a position among which its records are looked for."""
 
-Position = tuple[TopicPartition, int]
 Offsets = Mapping[TopicPartition, Sequence[int]]
 
 
@@ -49,9 +45,9 @@ class RecordSearch:
             for (p, _), search in searches.items()
             if search.request[0] < (end := min(search.request[1], logs[t := self.renamed[p]].stable_end))
         }
-        read = self._read(self.target, ranges)
+        read = read_fingerprints(self.target, ranges)
         return {
-            (p, offset): search.find(_within(read.get(self.renamed[p], ()), search.request))
+            (p, offset): search.find(within(read.get(self.renamed[p], ()), search.request))
             for (p, offset), search in searches.items()
         }
 
@@ -65,40 +61,4 @@ class RecordSearch:
     def _sampled(self, positions: Collection[Position]) -> Mapping[Position, PositionSample]:
         if self.source is None:
             return {} if self.samples is None else self.samples(positions)
-        logs = self.source.log_ranges(sorted({p for p, _ in positions}))
-        ranges = {
-            ReadRange(p, start, end)
-            for p, offset in positions
-            if (start := max(logs[p].start, offset - _AROUND)) < (end := min(logs[p].stable_end, offset + _AROUND))
-        }
-        read = self._read(self.source, ranges)
-        found: dict[Position, PositionSample] = {}
-        for p, offset in positions:
-            around = _within(read.get(p, ()), (offset - _AROUND, offset + _AROUND))
-            at = sum(one.offset < offset for one in around)
-            if at < len(around) or offset + _AROUND > logs[p].end == logs[p].stable_end:
-                first = around[at] if at < len(around) else None
-                found[p, offset] = PositionSample(p, offset, -1, first, around[at - 1] if at else None)
-        return found
-
-    @staticmethod
-    def _read(reader: KafkaReader, ranges: Iterable[ReadRange]) -> dict[TopicPartition, list[Fingerprint]]:
-        found: dict[TopicPartition, list[Fingerprint]] = {}
-        for record in reader.read(_merged(ranges)):
-            found.setdefault(record.partition, []).append(fingerprint(record))
-        return found
-
-
-def _merged(ranges: Iterable[ReadRange]) -> list[ReadRange]:
-    merged: list[ReadRange] = []
-    for one in sorted(ranges, key=lambda r: (r.partition, r.start)):
-        if merged and merged[-1].partition == one.partition and one.start <= merged[-1].end:
-            merged[-1] = ReadRange(one.partition, merged[-1].start, max(merged[-1].end, one.end))
-        else:
-            merged.append(one)
-    return merged
-
-
-def _within(records: Sequence[Fingerprint], bounds: tuple[int, int]) -> Sequence[Fingerprint]:
-    begin, end = (bisect_left(records, bound, key=lambda one: one.offset) for bound in bounds)
-    return records[begin:end]
+        return sample_positions(self.source, positions, -1)

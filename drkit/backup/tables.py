@@ -1,0 +1,60 @@
+"""Tables as Parquet (zstd), so that any tool can read what drkit keeps.
+
+The file's own metadata say what it is: ``drkit`` holds a JSON object with ``schema`` (name and version), beside what
+the caller adds.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drkit.errors import RefusedError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_METADATA_KEY = b"drkit"
+_LARGEST_BYTES = 1 << 30
+"""A table that says it is larger in memory is not opened: nothing that drkit writes comes near."""
+
+
+def write_table(schema: str, columns: pa.Schema, rows: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> bytes:
+    """One table, column by column; ``about`` goes into its metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    metadata = {_METADATA_KEY: json.dumps({**about, "schema": schema}, sort_keys=True).encode()}
+    table = pa.table(dict(rows), schema=columns.with_metadata(metadata))
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def read_table(
+    schema: str, columns: pa.Schema, body: bytes, name: str
+) -> tuple[dict[str, list[Any]], Mapping[str, Any]]:
+    """The columns of a table and what its metadata say.
+
+    Raises ``RefusedError`` for what is no such table, is damaged, or is of another version; ``name`` says which.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    hint = "move it away: drkit goes by what else there is"
+    try:
+        file = pq.ParquetFile(io.BytesIO(body), page_checksum_verification=True)
+        sizes = (file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups))
+        if sum(sizes) > _LARGEST_BYTES:
+            raise RefusedError(f"{name} would take more than {_LARGEST_BYTES} bytes", hint=hint)
+        about = json.loads((file.metadata.metadata or {}).get(_METADATA_KEY, b"{}"))
+        if not isinstance(about, dict) or about.get("schema") != schema:
+            raise RefusedError(f"{name} is not a table {schema} that this drkit can read", hint=hint)
+        table = file.read()
+        if not table.schema.equals(columns):
+            raise RefusedError(f"{name} has other columns than {schema}", hint=hint)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RefusedError(f"{name} cannot be read: {error}", hint=hint) from error
+    return table.to_pydict(), about

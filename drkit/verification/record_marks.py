@@ -1,0 +1,89 @@
+"""Reads the records at positions of a log: the first one at or after each, and the last one before it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from drkit.domain.digests import Fingerprint, fingerprint
+from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.samples import PositionSample, RecordMark
+from drkit.ports import KafkaReader, ReadRange
+
+_REACHES = (4, 50)
+"""Offsets on either side of a position that are read; further ones only where the nearer hold no record."""
+
+Position = tuple[TopicPartition, int]
+
+
+def sample_positions(
+    reader: KafkaReader, positions: Collection[Position], at_ms: int
+) -> dict[Position, PositionSample]:
+    """The samples of these positions.
+
+    One is missing where no record is near, where an open transaction hides it, or where its partition is no more. A
+    position at the log end has the record before it alone.
+    """
+    partitions = sorted({p for p, _ in positions})
+    known = reader.describe_topics({p.topic for p in partitions})
+    logs = reader.log_ranges([p for p in partitions if p.topic in known and p in known[p.topic].topic_partitions])
+    missing = [(p, offset) for p, offset in positions if p in logs]
+    found: dict[Position, PositionSample] = {}
+    for reach in _REACHES:
+        read = read_fingerprints(reader, _around(missing, logs, reach))
+        for p, offset in missing:
+            one = _sample(p, offset, logs[p], within(read.get(p, ()), (offset - reach, offset + reach)), reach, at_ms)
+            if one is not None:
+                found[p, offset] = one
+        missing = [position for position in missing if position not in found]
+    return found
+
+
+def read_fingerprints(reader: KafkaReader, ranges: Iterable[ReadRange]) -> dict[TopicPartition, list[Fingerprint]]:
+    """The fingerprints of the committed records in these ranges, in order."""
+    found: dict[TopicPartition, list[Fingerprint]] = {}
+    for record in reader.read(_merged(ranges)):
+        found.setdefault(record.partition, []).append(fingerprint(record))
+    return found
+
+
+def within(records: Sequence[Fingerprint], bounds: tuple[int, int]) -> Sequence[Fingerprint]:
+    """Those from the first bound on and below the second."""
+    begin, end = (bisect_left(records, bound, key=lambda one: one.offset) for bound in bounds)
+    return records[begin:end]
+
+
+def _around(positions: Iterable[Position], logs: Mapping[TopicPartition, LogRange], reach: int) -> list[ReadRange]:
+    return [
+        ReadRange(p, start, end)
+        for p, offset in positions
+        if (start := max(logs[p].start, offset - reach)) < (end := min(logs[p].stable_end, offset + reach))
+    ]
+
+
+def _sample(
+    partition: TopicPartition, offset: int, log: LogRange, around: Sequence[Fingerprint], reach: int, at_ms: int
+) -> PositionSample | None:
+    at = bisect_left(around, offset, key=lambda one: one.offset)
+    reaches_end = offset + reach > log.end == log.stable_end
+    reaches_start = offset - reach <= log.start
+    if at == len(around) and not reaches_end:
+        return None
+    if at == 0 and not reaches_start and reach != _REACHES[-1]:
+        return None
+    first = _mark(around[at]) if at < len(around) else None
+    return PositionSample(partition, offset, at_ms, first, _mark(around[at - 1]) if at else None)
+
+
+def _mark(one: Fingerprint) -> RecordMark:
+    return RecordMark(one.offset, one.digest)
+
+
+def _merged(ranges: Iterable[ReadRange]) -> list[ReadRange]:
+    merged: list[ReadRange] = []
+    for one in sorted(ranges, key=lambda r: (r.partition, r.start)):
+        if merged and merged[-1].partition == one.partition and one.start <= merged[-1].end:
+            merged[-1] = ReadRange(one.partition, merged[-1].start, max(merged[-1].end, one.end))
+        else:
+            merged.append(one)
+    return merged
