@@ -47,12 +47,13 @@ class Written:
     is_whole: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PositionLog:
-    """What the watch of a region's cluster has stored, by any process."""
+    """What the watch of a region's cluster has stored, by any process. What was read is read again when it changes."""
 
     store: ObjectStore
     region: str
+    _read: tuple[list[tuple[int, str]], KnownPositions] | None = None
 
     def newest(self) -> KnownPositions | None:
         """The newest positions; None if there never was a watch. Raises ``RefusedError`` for what cannot be read."""
@@ -60,10 +61,13 @@ class PositionLog:
             generations = self.generations()
             if not generations:
                 return None
-            keys = max(generations.values(), key=lambda entries: entries[-1])
-            bodies = self._bodies([key for _, key in keys])
+            entries = max(generations.values(), key=lambda entries: entries[-1])
+            if self._read is not None and self._read[0] == entries:
+                return self._read[1]
+            bodies = self._bodies([key for _, key in entries])
             if bodies is not None:
-                return _folded(bodies)
+                self._read = entries, _folded(bodies)
+                return self._read[1]
         raise RefusedError(f"the positions of {self.region} change while they are read", hint="try again")
 
     def generations(self) -> Mapping[str, list[tuple[int, str]]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from drkit.backup.tables import read_table, write_table
 from drkit.domain.kafka import TopicPartition
+from drkit.domain.mirror_flow import Flow
 from drkit.domain.mm2_records import OffsetSync
 from drkit.domain.sync_log import LoggedSync, joined
 from drkit.ports import ObjectStore, PreconditionFailed
@@ -25,6 +26,11 @@ _KEY = re.compile(r"(?P<first>\d{12})-(?P<last>\d{12})\.parquet")
 _JOINED = 32
 """So many objects of less than ``_SMALL`` syncs are joined into one."""
 _SMALL = 200_000
+
+
+def archive_label(flow: Flow) -> str:
+    """What a flow's archive is called."""
+    return f"{flow.source}-{flow.target}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,16 +73,6 @@ class Anchors:
         """Syncs are missing after the last one."""
         self.missed = len(self)
 
-    def renewed(self) -> Anchors:
-        """What is left when the source's topic was made anew: the last run, if another came before it."""
-        left = Anchors()
-        left.origin = self.downstream[-1] if len(self) else NO_COPY
-        if len(self.runs) > 1:
-            begin = self.runs[-1]
-            left.origin = self.downstream[begin - 1]
-            left.extend(zip(self.upstream[begin:], self.downstream[begin:], strict=True))
-        return left
-
     def forget(self) -> None:
         """The target's topic was made anew: what is known is of a log that is gone."""
         del self.upstream[:], self.downstream[:], self.runs[:], self.starts[:]

@@ -55,6 +55,11 @@ class TopicDescription:
         """Every partition of the topic, in order."""
         return tuple(TopicPartition(self.name, p.partition) for p in self.partitions)
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether records with a newer one of the same key may be gone."""
+        return "compact" in self.configs.get("cleanup.policy", "")
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterDescription:

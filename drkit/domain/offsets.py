@@ -78,7 +78,7 @@ class OffsetMap:
 
     ``syncs``: pairs in the order of the offset-syncs topic, or an ``Anchors`` that was fed them; read before ``log``.
     ``exactly_once``: whether the flow runs with Connect's exactly-once support. ``hole_free``: whether every source
-    offset is a record, None to go by the history. ``is_compacted``: whether the target topic is compacted.
+    offset is a record, None to go by the history. ``is_compacted``: whether either topic is.
     ``checkpoints``: upstream and downstream of MM2's, of any groups.
     """
 
@@ -149,7 +149,8 @@ class OffsetMap:
 
     def source_request(self, upstream: int) -> tuple[int, int] | None:
         """The source offsets (end excluded) that decide where the target's alone do not; None if they cannot."""
-        place = self._gap_of(upstream)
+        # Logs that are compacted each for itself may hold as many records, and not the same.
+        place = None if self._is_compacted else self._gap_of(upstream)
         if place is None or not self._up[place] < upstream <= self._up[place + 1]:
             return None
         return self._up[place] + 1, self._up[place + 1]
@@ -167,7 +168,8 @@ class OffsetMap:
             return refuted.verdict(self._log.start, _RETENTION)
         if self._mirrored is not None and upstream > self._mirrored:
             return self._beyond(upstream, self._mirrored)
-        return self._range(upstream, records, source).verdict(self._log.start, _RETENTION)
+        known = None if self._is_compacted else source
+        return self._range(upstream, records, known).verdict(self._log.start, _RETENTION)
 
     def search(
         self, sample: PositionSample, records: Sequence[int], source: Sequence[int] | None = None

@@ -43,7 +43,9 @@ class PositionSample:
     before: Mark | None = None
 
 
-SampleProvider = Callable[[Collection[tuple[TopicPartition, int]]], Mapping[tuple[TopicPartition, int], PositionSample]]
+Samples = Mapping[tuple[TopicPartition, int], PositionSample]
+"""By partition and committed offset."""
+SampleProvider = Callable[[Collection[tuple[TopicPartition, int]]], Samples]
 """Samples of the source's positions, for those of the asked ones that there are any of."""
 
 GroupSamples = Mapping[str, Mapping[TopicPartition, PositionSample]]
@@ -66,9 +68,7 @@ class KnownPositions:
         """The committed offsets."""
         return {group: {p: one.upstream for p, one in samples.items()} for group, samples in self.groups.items()}
 
-    def samples(
-        self, positions: Collection[tuple[TopicPartition, int]]
-    ) -> Mapping[tuple[TopicPartition, int], PositionSample]:
+    def samples(self, positions: Collection[tuple[TopicPartition, int]]) -> Samples:
         """A ``SampleProvider``: what is known of these positions, whichever group was there."""
         wanted = frozenset(positions)
         return {

@@ -71,6 +71,17 @@ class Folding:
     anchors: Anchors = field(default_factory=Anchors)
     last_ms: int = -1
 
+    def is_rewind(self, up: int, down: int) -> bool:
+        """Whether this sync says that records are copied that lie below what was copied before."""
+        known = self.anchors
+        return len(known) > 0 and up <= known.upstream[-1] and down > known.downstream[-1]
+
+    def renewed(self) -> Folding:
+        """For the syncs of another topic of the same name: nothing of the old map, but where its copies end."""
+        anchors = Anchors()
+        anchors.origin = self.anchors.downstream[-1] if len(self.anchors) else self.anchors.origin
+        return Folding(anchors, self.last_ms)
+
     def add(self, up: int, down: int, at_ms: int, starts: TaskStarts | None) -> None:
         """The next sync. ``starts``: read after it, and only given where the producer is idempotent."""
         if starts is not None and starts.known_since_ms is not None and self.last_ms >= starts.known_since_ms:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
+from drkit.backup.position_log import PositionLog
+from drkit.backup.sync_archive import SyncArchive, archive_label
+from drkit.backup.topic_history import TopicHistory
 from drkit.config.mirror_templates import flow_of
 from drkit.domain.health import Expectation, RegionHealth, Role
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import MirrorLag, NotKnown
+from drkit.domain.mirror_flow import Flow
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
 from drkit.domain.positions import GroupPosition, replay_amount, totals
+from drkit.domain.samples import SampleProvider, Samples
 from drkit.domain.scope import partitions_in_scope
+from drkit.domain.sync_log import LoggedSync
+from drkit.ports import KafkaReader
 from drkit.procedures.plan import PositionsForecast
 from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.snapshot import newest_snapshot
@@ -104,16 +112,54 @@ class Readings:
         connect = self.world.settings.regions[target].connect
         # drkit's own templates make the producer idempotent: but for starts of tasks, nothing repeats records.
         statuses = None if once or connect is None else StatusTopic(reader, connect.status_topic, flow.source_connector)
-        history = SyncHistory(reader, flow.offset_syncs_topic, statuses)
-        floors = CheckpointPositions(reader, flow, self.names(source).on_source).floors
-        return Translator(reader, history, mirror.positions, self.names(source).on_target, alive, once, floors=floors)
+        names = self.names(source)
+        return Translator(
+            target=reader,
+            history=self._history(flow, statuses),
+            mirrored=mirror.positions,
+            rename=names.on_target,
+            source=alive,
+            exactly_once=once,
+            samples=None if alive is not None else self._watched_samples(source),
+            floors=CheckpointPositions(reader, flow, names.on_source).floors,
+            compacted=cache(lambda: self._compacted(names, reader, alive)),
+        )
+
+    def _history(self, flow: Flow, statuses: StatusTopic | None) -> SyncHistory:
+        reader, store = self.world.regions[flow.target].reader, self.world.store
+
+        def archived() -> Sequence[LoggedSync]:
+            topic = reader.topics().get(flow.offset_syncs_topic)
+            return [] if topic is None else SyncArchive(store, archive_label(flow), topic.topic_id).read()
+
+        def renewed() -> Mapping[str, int]:
+            return TopicHistory(store, flow.source).read().renewed_ms
+
+        return SyncHistory(reader, flow.offset_syncs_topic, statuses, archived, renewed)
+
+    def _watched_samples(self, source: str) -> SampleProvider:
+        watched = PositionLog(self.world.store, source)
+
+        def samples(positions: Collection[tuple[TopicPartition, int]]) -> Samples:
+            known = watched.newest()
+            return {} if known is None else known.samples(positions)
+
+        return samples
+
+    @staticmethod
+    def _compacted(names: TopicNames, target: KafkaReader, source: KafkaReader | None) -> frozenset[str]:
+        """Source names of topics that are compacted at either end."""
+        found = {names.on_source(name) for name, topic in target.topics().items() if topic.is_compacted}
+        if source is not None:
+            found |= {name for name, topic in source.topics().items() if topic.is_compacted}
+        return frozenset(found)
 
     def source_positions(self, source: str, target: str) -> SourcePositions:
         """Positions that outlive the source."""
         flow = flow_of(self.world.settings, source)
         reader = self.world.regions[target].reader
         checkpoints = CheckpointPositions(reader, flow, self.names(source).on_source)
-        return SourcePositions(self.world, source, checkpoints)
+        return SourcePositions(self.world, source, checkpoints, PositionLog(self.world.store, source))
 
     def checkpointed(self, source: str, target: str) -> GroupOffsets:
         """The newest checkpoints' upstream offsets."""

@@ -1,4 +1,4 @@
-"""Positions of groups on a source that does not answer: checkpoints and the newest snapshot, each with its age."""
+"""Positions of groups on a source that does not answer: checkpoints, the newest snapshot, what the watch saw."""
 
 from __future__ import annotations
 
@@ -6,35 +6,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.steps.snapshot import newest_snapshot, snapshot_positions
 from drkit.steps.world import World
 from drkit.verification.mirror_evidence import CheckpointPositions
 
+Dated = tuple[int, int]
+"""A committed offset and when it was known, ms since the epoch."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourcePositions:
-    """Joins what outlives the source. Per group and partition the newer of checkpoint and snapshot counts."""
+    """Joins what outlives the source. Per group and partition the newest counts."""
 
     world: World
     source: str
     checkpoints: CheckpointPositions
+    watched: PositionLog
 
     def without_source(self) -> tuple[GroupOffsets, Mapping[str, str]]:
         """Committed offsets per group, and where each group's come from."""
+        positions = {group: offsets for group, offsets in self._dated().items() if self.world.groups.matches(group)}
+        return (
+            {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in positions.items()},
+            {group: self._age(max(at for _, at in offsets.values())) for group, offsets in positions.items()},
+        )
+
+    def _dated(self) -> Mapping[str, Mapping[TopicPartition, Dated]]:
         positions = self._from_snapshot()
         for group, offsets in self.checkpoints.read().items():
             known = positions.setdefault(group, {})
             for partition, (offset, at_ms) in offsets.items():
                 if partition not in known or at_ms >= known[partition][1]:
                     known[partition] = (offset, at_ms)
-        in_scope = {group: offsets for group, offsets in positions.items() if self.world.groups.matches(group)}
-        return (
-            {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in in_scope.items()},
-            {group: self._age(max(at for _, at in offsets.values())) for group, offsets in in_scope.items() if offsets},
-        )
+        watched = self.watched.newest()
+        if watched is not None:
+            # The watch sees every position: one that it does not have was gone by then, checkpoint or not.
+            positions = {
+                group: {p: (offset, at) for p, (offset, at) in offsets.items() if at > watched.as_of_ms}
+                for group, offsets in positions.items()
+            }
+            for group, committed in watched.committed.items():
+                known = positions.setdefault(group, {})
+                for partition, offset in committed.items():
+                    known.setdefault(partition, (offset, watched.as_of_ms))
+        return {group: offsets for group, offsets in positions.items() if offsets}
 
-    def _from_snapshot(self) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
+    def _from_snapshot(self) -> dict[str, dict[TopicPartition, Dated]]:
         snapshot = newest_snapshot(self.world, self.source)
         if snapshot is None:
             return {}

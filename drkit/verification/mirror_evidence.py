@@ -15,6 +15,9 @@ from drkit.domain.task_starts import Folding, TaskStarts
 from drkit.errors import RefusedError
 from drkit.ports import KafkaReader, TopicTail
 
+_CLOCKS_APART_MS = 60_000
+"""The clocks of whoever saw a topic and of MirrorMaker 2 may differ so much."""
+
 
 @dataclass(slots=True)
 class StatusTopic:
@@ -53,6 +56,8 @@ class SyncHistory:
     statuses: StatusTopic | None = None
     archive: Callable[[], Sequence[LoggedSync]] | None = None
     """The syncs that were kept elsewhere, asked for where the topic has lost some."""
+    renewed_ms: Callable[[], Mapping[str, int]] | None = None
+    """Source topics that were made anew, and when the one before was seen last (ms since the epoch)."""
     is_whole: bool = True
     """Whether no sync is missing from what was read."""
     size: int = 0
@@ -60,24 +65,46 @@ class SyncHistory:
     _tail: TopicTail | None = None
     _folded: dict[TopicPartition, Folding] = field(default_factory=dict)
     _next_offset: int = 0
+    _fresh: set[TopicPartition] = field(default_factory=set)
+    _known_renewed: Mapping[str, int] | None = None
 
     def read(self) -> Mapping[TopicPartition, Anchors]:
         """Every pair so far, per source partition, folded; empty while MM2 has made no topic."""
         syncs = self._added()
         # After the syncs: whatever started before one of them must be known by then.
         starts = self.statuses.read() if self.statuses is not None else None
-        for record_offset, at_ms, sync in syncs:
-            if record_offset != self._next_offset:
+        for one in syncs:
+            if one.record_offset != self._next_offset:
                 self.is_whole = False
                 for folding in self._folded.values():
                     folding.anchors.miss()
-            self._next_offset = record_offset + 1
-            folding = self._folded.setdefault(sync.partition, Folding())
-            folding.add(sync.upstream, sync.downstream, at_ms, starts)
+            self._next_offset = one.record_offset + 1
+            self._folding(one).add(one.sync.upstream, one.sync.downstream, one.at_ms, starts)
         self.size += len(syncs)
         for folding in self._folded.values():
             folding.finish(starts)
         return {partition: folding.anchors for partition, folding in self._folded.items()}
+
+    def _folding(self, one: LoggedSync) -> Folding:
+        """The folding that a sync belongs to: another one where the topic is another.
+
+        The first copy of the new topic is a rewind. Clocks do not tell a restart shortly before from it; the earlier
+        of the two is safe, as the later one then hides what was copied between them.
+        """
+        partition, up, down = one.sync.partition, one.sync.upstream, one.sync.downstream
+        folding = self._folded.setdefault(partition, Folding())
+        renewed_ms = self._renewed().get(partition.topic)
+        if renewed_ms is None or partition in self._fresh or one.at_ms < renewed_ms - _CLOCKS_APART_MS:
+            return folding
+        if folding.is_rewind(up, down):
+            self._fresh.add(partition)
+            self._folded[partition] = folding = folding.renewed()
+        return folding
+
+    def _renewed(self) -> Mapping[str, int]:
+        if self._known_renewed is None:
+            self._known_renewed = {} if self.renewed_ms is None else self.renewed_ms()
+        return self._known_renewed
 
     def _added(self) -> Sequence[LoggedSync]:
         """The syncs that are new since the last look, with those of the archive where the topic lacks some."""

@@ -26,9 +26,8 @@ class Translator:
 
     ``source``: the source's reader while it is alive. ``rename``: source topic to target topic. ``mirrored``: last
     mirrored upstream offset per source partition. ``samples``: what was seen of the source while it was alive.
-    ``floors``: MM2's checkpoints, asked for where a partition has no offset syncs. ``hole_free``: source topics known
-    to hold nothing but records; others are judged by their history. ``renewed``: source topics that were made anew
-    since the flow began (their id is another): only what was copied since counts.
+    ``floors``: MM2's checkpoints, asked for where a partition has no offset syncs. ``compacted``: the source topics
+    that are compacted at either end.
     """
 
     target: KafkaReader
@@ -39,13 +38,13 @@ class Translator:
     exactly_once: bool = False
     samples: SampleProvider | None = None
     floors: Callable[[], Floors] | None = None
-    hole_free: Collection[str] = ()
-    renewed: Collection[str] = ()
+    compacted: Callable[[], Collection[str]] = tuple
 
     def prepare(self) -> None:
         """Read the sync history and the mirror's positions, so that a translation later reads only what is new."""
         self.history.read()
         self.mirrored()
+        self.compacted()
 
     def translate(
         self,
@@ -74,20 +73,22 @@ class Translator:
         is_final: bool,
     ) -> dict[TopicPartition, OffsetMap]:
         # The log ends are read last: what MM2 says of copies is about what is below them.
-        mirrored, history = self.mirrored(), self.history.read()
+        mirrored, history, compacted = self.mirrored(), self.history.read(), self.compacted()
         floors = self.floors() if self.floors is not None and any(not history.get(p) for p in present) else {}
         logs = self.target.log_ranges(list(present.values()))
         last_records = self._last_records({t: logs[t] for t in present.values()})
         maps: dict[TopicPartition, OffsetMap] = {}
         for p, t in present.items():
-            anchors = history.get(p) or Anchors()
+            is_compacted = p.topic in compacted
             tail = Tail(mirrored.get(p), last_records[t], drained_to.get(p), is_final, in_order=False)
             maps[p] = OffsetMap(
-                anchors.renewed() if p.topic in self.renewed else anchors,
+                history.get(p) or Anchors(),
                 TargetLog(logs[t].start, logs[t].end),
                 tail,
                 exactly_once=self.exactly_once,
-                hole_free=True if p.topic in self.hole_free else None,
+                # What was no hole when it was copied may be one now, and what repeats may be fewer.
+                hole_free=False if is_compacted else None,
+                is_compacted=is_compacted,
                 checkpoints=floors.get(p, ()),
             )
         return maps

@@ -30,11 +30,8 @@ class RecordSearch:
 
     def decide(self, undecided: Collection[Position], records: Offsets, sources: Offsets) -> dict[Position, Verdict]:
         """The verdicts of those positions whose records are known. ``records``, ``sources``: as for ``translate``."""
-        compacted = self._compacted({self.renamed[p].topic for p, _ in undecided})
         searches: dict[Position, Search] = {}
         for (p, offset), sample in self._sampled(undecided).items():
-            if self.renamed[p].topic in compacted:
-                continue
             search = self.maps[p].search(sample, records.get(self.renamed[p], ()), sources.get(p))
             if search is not None and search.request[1] - search.request[0] <= _WIDEST:
                 searches[p, offset] = search
@@ -50,13 +47,6 @@ class RecordSearch:
             (p, offset): search.find(within(read.get(self.renamed[p], ()), search.request))
             for (p, offset), search in searches.items()
         }
-
-    def _compacted(self, topics: Collection[str]) -> set[str]:
-        """Where copies may be gone one by one."""
-        if self.source is None and self.samples is None:
-            return set()
-        found = self.target.topics()
-        return {name for name in topics if name in found and "compact" in found[name].configs.get("cleanup.policy", "")}
 
     def _sampled(self, positions: Collection[Position]) -> Mapping[Position, PositionSample]:
         if self.source is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from drkit.domain.anchors import Anchors
 from drkit.domain.offsets import Ahead, Bounded, Exact, Floor, OffsetMap, Placed, Tail, TargetLog
+from drkit.domain.task_starts import Folding
 
 WORKING = Tail(None, None)
 UNBROKEN = [(n, n) for n in range(0, 1001, 100)]
@@ -191,13 +192,15 @@ def test_a_target_that_ends_below_its_syncs_was_made_anew_or_cut() -> None:
 
 
 def test_of_a_source_made_anew_only_the_new_copies_count() -> None:
-    both = Anchors([*UNBROKEN, *steps((0, 1001), 8)])
-    offsets = OffsetMap(both.renewed(), TargetLog(0, 1702), Tail(700, 1701, None, is_final=True), hole_free=True)
+    old = Folding(Anchors(UNBROKEN))
+    assert old.is_rewind(0, 1001)
+    new = old.renewed().anchors
+    new.extend(steps((0, 1001), 8))
+    offsets = OffsetMap(new, TargetLog(0, 1702), Tail(700, 1701, None, is_final=True), hole_free=True)
     assert place(offsets, 650) == Exact(1651, "counted on a source without holes")
     assert place(offsets, 0) == Exact(1001, "an offset sync of this very record")
     # No sync of the new log yet: nothing of the old one is used.
-    assert len(Anchors(UNBROKEN).renewed()) == 0
-    nothing = OffsetMap(Anchors(UNBROKEN).renewed(), TargetLog(0, 1011), WORKING, exactly_once=True)
+    nothing = OffsetMap(old.renewed().anchors, TargetLog(0, 1011), WORKING, exactly_once=True)
     assert place(nothing, 5) == Bounded(1001, 5, "after the last offset sync, and the mirror may still be at work")
 
 

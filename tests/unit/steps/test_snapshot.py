@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import Acl
 from drkit.engine.step import Mode
 from drkit.errors import RefusedError
@@ -86,7 +87,7 @@ def test_of_checkpoint_and_snapshot_the_newer_counts_per_partition(service: Fake
     service.checkpoint(service.settings.canary_group, partitions[0], 1, at_ms=now_ms)
     service.clock.sleep(9)
     found, evidence = SourcePositions(
-        service.world, SOURCE, CheckpointPositions(service.target, service.flow)
+        service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
     ).without_source()
     assert found == {"billing": {partitions[0]: 10, partitions[1]: 20, partitions[2]: 7}}
     assert evidence == {"billing": "last known 8 s ago"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.partition_tree import to_tree
 from drkit.engine.step import Mode, RunContext
@@ -19,7 +20,9 @@ UNDO = f"undo/{RUN_ID}/offsets-{TARGET}.json"
 
 
 def _step(service: FakeService, *, is_source_alive: bool = True) -> TranslateOffsets:
-    positions = SourcePositions(service.world, SOURCE, CheckpointPositions(service.target, service.flow))
+    positions = SourcePositions(
+        service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
+    )
     translator = service.translator(is_source_alive=is_source_alive)
     return TranslateOffsets(service.world, service.world.regions[TARGET], translator, positions)
 

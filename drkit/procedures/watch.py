@@ -1,0 +1,249 @@
+"""The watch: samples what would be gone with the source, and keeps it on the surviving side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from drkit.backup.position_log import PositionWriter, Written
+from drkit.backup.sync_archive import SyncArchive, archive_label
+from drkit.backup.topic_history import TopicHistory
+from drkit.config.mirror_templates import flow_of
+from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.mirror_flow import Flow, internal_topics
+from drkit.domain.mm2_records import parse_offset_sync
+from drkit.domain.samples import GroupSamples, KnownPositions, PositionSample
+from drkit.domain.sync_log import LoggedSync
+from drkit.errors import DrkitError, RefusedError
+from drkit.ports import TopicTail
+from drkit.steps.fence_consumers import committed_in_scope
+from drkit.steps.world import World
+from drkit.verification.record_marks import Position, sample_positions
+
+MOST_READ = 1000
+"""Positions whose records are read in one look: what is left over is read in the next."""
+
+_FIGURES = ("groups", "positions", "moved", "sampled", "left_over", "stored_bytes", "archived_syncs")
+
+Primary = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw and stored. ``figures``: see ``document``. ``errors``: what could not be done."""
+
+    at: str
+    source: str
+    target: str
+    figures: Mapping[str, int]
+    seconds: float
+    errors: tuple[DrkitError, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """``drkit.offsets-watch/1``.
+
+        ``groups`` and ``positions`` there are, those that ``moved`` since the last look, positions whose records were
+        ``sampled``, those ``left_over`` for the next look, ``stored_bytes``, and ``archived_syncs``.
+        """
+        figures = dict.fromkeys(_FIGURES, 0) | dict(self.figures)
+        return {
+            "schema": "drkit.offsets-watch/1",
+            "at": self.at,
+            "source": self.source,
+            "target": self.target,
+            **figures,
+            "seconds": self.seconds,
+            "problems": [error.message for error in self.errors],
+        }
+
+
+@dataclass(slots=True)
+class PositionWatch:
+    """Groups' positions on one region's cluster, and the records there."""
+
+    world: World
+    region: str
+    owner: str
+    most_read: int = MOST_READ
+    _writer: PositionWriter = field(init=False)
+    _last: KnownPositions | None = None
+    _looks: int = 0
+    _tried: dict[Position, int] = field(default_factory=dict)
+    """In which look a position's records were last read, where they are not known."""
+
+    def __post_init__(self) -> None:
+        """Each watch writes generations of its own."""
+        cluster_id = self.world.settings.regions[self.region].cluster.cluster_id
+        self._writer = PositionWriter(self.world.store, self.region, {"cluster_id": cluster_id, "watch": self.owner})
+
+    def look(self) -> dict[str, int]:
+        """Read, sample what moved, store; the figures of ``Look``. Raises what the source or the store raises."""
+        self._require_cluster()
+        # Before the reading: what is stored is at least as new as it says.
+        at_ms = _ms(self.world)
+        reader = self.world.regions[self.region].reader
+        committed = committed_in_scope(self.world, reader)
+        topic_ids = {n: t.topic_id for n, t in reader.topics().items() if self.world.topics.matches(n)}
+        last = self._last
+        if last is None or last.topic_ids != topic_ids:
+            history = TopicHistory(self.world.store, self.region)
+            history.record(topic_ids, at_ms, before_ms=None if last is None else last.as_of_ms)
+        groups, moved = self._compared(committed, at_ms)
+        wanted = self._wanted(groups)
+        chosen = wanted[: self.most_read]
+        samples = sample_positions(reader, chosen, at_ms) if chosen else {}
+        for group, positions in groups.items():
+            groups[group] = {p: samples.get((p, one.upstream), one) for p, one in positions.items()}
+        known = KnownPositions(at_ms, groups, topic_ids)
+        written: Written = self._writer.write(known)
+        self._last = known
+        if written.is_whole:
+            self._writer.forget(at_ms)
+        return {
+            "groups": len(groups),
+            "positions": sum(map(len, groups.values())),
+            "moved": moved,
+            "sampled": len(samples),
+            "left_over": len(wanted) - len(chosen),
+            "stored_bytes": written.size_bytes,
+        }
+
+    def _compared(
+        self, committed: GroupOffsets, at_ms: int
+    ) -> tuple[dict[str, dict[TopicPartition, PositionSample]], int]:
+        """Positions with what is known of them already, and how many moved."""
+        groups: dict[str, dict[TopicPartition, PositionSample]] = {}
+        moved = 0
+        for group, offsets in committed.items():
+            last = {} if self._last is None else self._last.groups.get(group, {})
+            positions = groups.setdefault(group, {})
+            for p, offset in offsets.items():
+                known = last.get(p)
+                if known is None or known.upstream != offset:
+                    known = PositionSample(p, offset, at_ms)
+                    moved += 1
+                positions[p] = known
+        return groups, moved
+
+    def _wanted(self, groups: GroupSamples) -> list[Position]:
+        """Positions whose first record is not known, those first that were tried longest ago, or never."""
+        self._looks += 1
+        tried = {
+            (p, one.upstream): self._tried.get((p, one.upstream), 0)
+            for positions in groups.values()
+            for p, one in positions.items()
+            if one.first is None
+        }
+        wanted = sorted(tried, key=tried.__getitem__)
+        self._tried = {**tried, **dict.fromkeys(wanted[: self.most_read], self._looks)}
+        return wanted
+
+    def _require_cluster(self) -> None:
+        found = self.world.regions[self.region].reader.describe_cluster().cluster_id
+        expected = self.world.settings.regions[self.region].cluster.cluster_id
+        if found != expected:
+            raise RefusedError(f"the cluster at {self.region} has id {found}, and {expected} is configured")
+
+
+@dataclass(slots=True)
+class SyncWatch:
+    """The history of a flow's offset syncs: kept from compaction where it is, and archived."""
+
+    world: World
+    flow: Flow
+    _tail: TopicTail | None = None
+    _archive: SyncArchive | None = None
+    _pending: list[LoggedSync] = field(default_factory=list)
+
+    def look(self) -> dict[str, int]:
+        """Archive what is new; the figures of ``Look``. Raises what the target or the store raises."""
+        try:
+            if self._tail is None or self._archive is None:
+                self._tail, self._archive = self._begin()
+            for record in self._tail.catch_up():
+                sync = parse_offset_sync(record.key, record.value)
+                self._pending.append(LoggedSync(record.offset, record.timestamp_ms, sync))
+            archived_to = self._archive.archived_to
+            syncs = [one for one in self._pending if one.record_offset >= archived_to]
+            size = self._archive.append(syncs)
+        except DrkitError:
+            # Whatever it was, the topic may be another one next time.
+            self.close()
+            raise
+        self._pending = []
+        self._archive.join()
+        return {"archived_syncs": len(syncs), "stored_bytes": size}
+
+    def close(self) -> None:
+        """Leave the topic."""
+        if self._tail is not None:
+            self._tail.close()
+        self._tail, self._pending = None, []
+
+    def _begin(self) -> tuple[TopicTail, SyncArchive]:
+        name, ports = self.flow.offset_syncs_topic, self.world.regions[self.flow.target]
+        topic = ports.reader.topics().get(name)
+        if topic is None:
+            raise RefusedError(
+                f"{name} is not at {self.flow.target}: MirrorMaker 2 has not begun", hint="drkit mm2 apply begins it"
+            )
+        wanted = next(dict(one.configs) for one in internal_topics(self.flow) if one.name == name)
+        missing = {key: value for key, value in wanted.items() if topic.configs.get(key) != value}
+        if missing:
+            ports.writer.alter_topic_configs(name, missing)
+        archive = SyncArchive(self.world.store, archive_label(self.flow), topic.topic_id)
+        return ports.reader.tail(name), archive
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows the service: whichever region is primary is the one that is watched."""
+
+    world: World
+    primary: Primary
+    owner: str
+    most_read: int = MOST_READ
+    syncs_every_seconds: float = 60.0
+    _positions: PositionWatch | None = None
+    _syncs: SyncWatch | None = None
+    _syncs_due: float = 0.0
+
+    def look(self) -> Look:
+        """Both parts, each for itself. Raises only where the state bucket does not say which region is primary."""
+        clock = self.world.clock
+        started, at, source = clock.monotonic(), clock.now(), self.primary()
+        if self._positions is None or self._positions.region != source:
+            self.close()
+            self._positions = PositionWatch(self.world, source, self.owner, self.most_read)
+            self._syncs = SyncWatch(self.world, flow_of(self.world.settings, source))
+            self._syncs_due = started
+        parts: list[Callable[[], Mapping[str, int]]] = [self._positions.look]
+        if self._syncs is not None and started >= self._syncs_due:
+            parts.append(self._syncs.look)
+            self._syncs_due = started + self.syncs_every_seconds
+        figures: Counter[str] = Counter()
+        errors = []
+        for part in parts:
+            try:
+                figures.update(part())
+            except DrkitError as error:
+                errors.append(error)
+        return Look(
+            at.isoformat(timespec="milliseconds"),
+            source,
+            self.world.settings.other(source),
+            figures,
+            round(clock.monotonic() - started, 3),
+            tuple(errors),
+        )
+
+    def close(self) -> None:
+        """Leave what is followed."""
+        if self._syncs is not None:
+            self._syncs.close()
+
+
+def _ms(world: World) -> int:
+    return int(world.clock.now().timestamp() * 1000)
