@@ -29,7 +29,8 @@ from drkit.config.secrets import resolve_secret
 from drkit.domain.fence import FenceScope
 from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.ports import FenceDriver, ObjectStore
-from drkit.procedures.service import Service, ThisProcess
+from drkit.procedures.answers import ThisProcess
+from drkit.procedures.service import Service
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.mirror_evidence import ConnectOffsets
 

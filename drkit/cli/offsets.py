@@ -1,17 +1,25 @@
-"""``drkit offsets``: positions on the other side, without writing them."""
+"""``drkit offsets``: positions on the other side, and what they are known from."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from drkit.cli.options import output_option
 
+if TYPE_CHECKING:
+    from drkit.procedures.watch import Look
+
+_SHOWN_EVERY_SECONDS = 60.0
+
 
 @click.group()
 def offsets() -> None:
-    """Show where consumer groups continue on the other side."""
+    """Where consumer groups continue on the other side, and how sure that is."""
 
 
 @offsets.command("translate")
@@ -31,3 +39,51 @@ def translate(config_path: str | None, source: str, target: str, groups: tuple[s
     with bootstrap.open_service(config_path) as service:
         rows = service.translate(source, target, groups)
     click.echo(json.dumps(rows) if output == "json" else positions_text(rows))
+
+
+@offsets.command("watch")
+@click.option(
+    "--every", "seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Seconds between looks."
+)
+@click.option("--once", is_flag=True, help="One look, for a scheduler.")
+@click.option(
+    "--most-read",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Positions whose records are read in one look.",
+)
+@output_option
+@click.pass_obj
+def watch(config_path: str | None, seconds: float, once: bool, most_read: int, output: str) -> None:
+    """Keep what would be gone with the primary, until Ctrl-C.
+
+    Samples the groups' positions and the records there, and archives the offset syncs, in the state bucket: with the
+    primary dead, positions are known from the last look on. May run as a service, on more than one machine, too.
+    """
+    from drkit import bootstrap
+
+    with bootstrap.open_service(config_path) as service:
+        service.watch(_show(output), every_seconds=seconds, most_read=most_read, once=once)
+
+
+def _show(output: str) -> Callable[[Look], None]:
+    """As JSON every look is a line; for people one a minute, and when something goes wrong or right again."""
+    shown_at = -_SHOWN_EVERY_SECONDS
+    shown_problems: list[str] = []
+
+    def show(look: Look) -> None:
+        nonlocal shown_at, shown_problems
+        document = look.document()
+        if output == "json":
+            click.echo(json.dumps(document))
+            return
+        from drkit.cli.render import look_text
+
+        now = time.monotonic()
+        if document["problems"] == shown_problems and now - shown_at < _SHOWN_EVERY_SECONDS:
+            return
+        shown_at, shown_problems = now, document["problems"]
+        click.echo(look_text(document))
+
+    return show

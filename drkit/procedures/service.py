@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
@@ -15,62 +16,23 @@ from drkit.domain.mode import FailoverMode
 from drkit.domain.runs import RunState
 from drkit.domain.status import LastRun
 from drkit.engine import journal as journals
-from drkit.engine.interrupt import Interrupt
+from drkit.engine.interrupt import Interrupt, InterruptedRunError
 from drkit.engine.journal import Journal, LocalCopy
-from drkit.engine.lease import IsGone, Lease
+from drkit.engine.lease import Lease
 from drkit.engine.listener import RunListener
 from drkit.engine.runner import Purpose, Runner
 from drkit.engine.step import Procedure
-from drkit.errors import DrkitError, ExitCode, RefusedError
+from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock, Progress
+from drkit.procedures.answers import RunReport, ThisProcess, UnfinishedRun
 from drkit.procedures.failover import Parts, compose
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
+from drkit.procedures.watch import MOST_READ, Look, Watch
 from drkit.reports.run_report import exit_code, report
 from drkit.steps.world import World
 from drkit.verification.failback import FailbackSettings
 from drkit.verification.sides import CompareSettings
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """A run's report and the exit code that it means."""
-
-    document: dict[str, Any]
-    exit_code: ExitCode
-
-
-@dataclass(frozen=True, slots=True)
-class ThisProcess:
-    """Who works: as leases name the process, as reports name its operator, and how a dead owner is told."""
-
-    owner: str
-    operator: str
-    is_gone: IsGone
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedRun:
-    """A run that can be resumed or aborted."""
-
-    state: RunState
-
-    @property
-    def run_id(self) -> str:
-        """Its id."""
-        return self.state.run_id
-
-    @property
-    def step_names(self) -> tuple[str, ...]:
-        """Its steps in order."""
-        return tuple(self.state.steps)
-
-    @property
-    def summary(self) -> str:
-        """What it is and where it stands, as the rest of a sentence."""
-        plan = self.state.plan
-        done = sum(step.is_done for step in self.state.steps.values())
-        return f"moves the service to {plan.target} and has done {done} of {len(self.state.steps)} steps"
 
 
 class Service(Inspection):
@@ -139,6 +101,31 @@ class Service(Inspection):
     def abort(self, run: UnfinishedRun, listener: RunListener) -> RunReport:
         """Undo a run."""
         return self._continue(run, listener, "abort")
+
+    def watch(
+        self, show: Callable[[Look], None], *, every_seconds: float, most_read: int = MOST_READ, once: bool = False
+    ) -> None:
+        """Sample the primary until a signal comes, or once.
+
+        What goes wrong in one look is shown with it, and tried again in the next. ``once``, and before the first look,
+        it is raised.
+        """
+        watch = Watch(self._world, lambda: self.primary, self._process.owner, most_read)
+        try:
+            with self._interrupt.installed():
+                while True:
+                    look = watch.look()
+                    show(look)
+                    if once:
+                        if look.errors:
+                            raise look.errors[0]
+                        return
+                    self._world.clock.sleep(every_seconds - look.seconds)
+        except InterruptedRunError:
+            # To be ended is how a service ends.
+            return
+        finally:
+            watch.close()
 
     def list_runs(self) -> dict[str, Any]:
         """``drkit.runs/1``: every run, newest first. A journal that cannot be read is listed with the reason."""

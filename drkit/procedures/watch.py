@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -211,21 +211,19 @@ class Watch:
     _syncs_due: float = 0.0
 
     def look(self) -> Look:
-        """Both parts, each for itself. Raises only where the state bucket does not say which region is primary."""
+        """Both parts, each for itself. Raises only where it is not known which region is primary."""
         clock = self.world.clock
-        started, at, source = clock.monotonic(), clock.now(), self.primary()
-        if self._positions is None or self._positions.region != source:
-            self.close()
-            self._positions = PositionWatch(self.world, source, self.owner, self.most_read)
-            self._syncs = SyncWatch(self.world, flow_of(self.world.settings, source))
-            self._syncs_due = started
-        parts: list[Callable[[], Mapping[str, int]]] = [self._positions.look]
-        if self._syncs is not None and started >= self._syncs_due:
-            parts.append(self._syncs.look)
-            self._syncs_due = started + self.syncs_every_seconds
+        started, at = clock.monotonic(), clock.now()
+        errors: list[DrkitError] = []
+        try:
+            source = self.primary()
+        except DrkitError as error:
+            if self._positions is None:
+                raise
+            source = self._positions.region
+            errors.append(error)
         figures: Counter[str] = Counter()
-        errors = []
-        for part in parts:
+        for part in self._parts(source, started):
             try:
                 figures.update(part())
             except DrkitError as error:
@@ -238,6 +236,17 @@ class Watch:
             round(clock.monotonic() - started, 3),
             tuple(errors),
         )
+
+    def _parts(self, source: str, now: float) -> Iterator[Callable[[], Mapping[str, int]]]:
+        if self._positions is None or self._syncs is None or self._positions.region != source:
+            self.close()
+            self._positions = PositionWatch(self.world, source, self.owner, self.most_read)
+            self._syncs = SyncWatch(self.world, flow_of(self.world.settings, source))
+            self._syncs_due = now
+        yield self._positions.look
+        if now >= self._syncs_due:
+            self._syncs_due = now + self.syncs_every_seconds
+            yield self._syncs.look
 
     def close(self) -> None:
         """Leave what is followed."""

@@ -1,0 +1,51 @@
+"""What a service answers commands with, and what it is told of their process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from drkit.domain.runs import RunState
+from drkit.engine.lease import IsGone
+from drkit.errors import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run's report and the exit code that it means."""
+
+    document: dict[str, Any]
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class ThisProcess:
+    """Who works: as leases name the process, as reports name its operator, and how a dead owner is told."""
+
+    owner: str
+    operator: str
+    is_gone: IsGone
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run that can be resumed or aborted."""
+
+    state: RunState
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        return self.state.run_id
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """Its steps in order."""
+        return tuple(self.state.steps)
+
+    @property
+    def summary(self) -> str:
+        """What it is and where it stands, as the rest of a sentence."""
+        plan = self.state.plan
+        done = sum(step.is_done for step in self.state.steps.values())
+        return f"moves the service to {plan.target} and has done {done} of {len(self.state.steps)} steps"
