@@ -21,8 +21,8 @@ def sample_positions(
 ) -> dict[Position, PositionSample]:
     """The samples of these positions.
 
-    One is missing where no record is near, where an open transaction hides it, or where its partition is no more. A
-    position at the log end has the record before it alone.
+    One is missing where no record is near, or where its partition is no more. A position that nothing follows yet, or
+    only what a transaction holds back, has the record before it alone.
     """
     partitions = sorted({p for p, _ in positions})
     known = reader.describe_topics({p.topic for p in partitions})
@@ -65,7 +65,8 @@ def _sample(
     partition: TopicPartition, offset: int, log: LogRange, around: Sequence[Fingerprint], reach: int, at_ms: int
 ) -> PositionSample | None:
     at = bisect_left(around, offset, key=lambda one: one.offset)
-    reaches_end = offset + reach > log.end == log.stable_end
+    # What an open transaction holds back comes after: all that is before the position has been decided.
+    reaches_end = offset <= log.stable_end < offset + reach
     reaches_start = offset - reach <= log.start
     if at == len(around) and not reaches_end:
         return None
