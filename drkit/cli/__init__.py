@@ -42,7 +42,7 @@ _SUMMARIES: Final = {
     "fence": "Show, put or lift a region's write fence.",
     "init": "Write a commented drkit.yaml.",
     "mm2": "Render, apply and inspect the MirrorMaker 2 connectors.",
-    "offsets": "Show where consumer groups continue on the other side.",
+    "offsets": "Where consumer groups continue on the other side, and how sure that is.",
     "resume": "Go on with an unfinished run.",
     "runs": "List and show runs.",
     "sandbox": "Two real Kafka regions on this machine.",

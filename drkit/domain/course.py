@@ -99,6 +99,12 @@ class Course:
         begin, end = bounds[bisect_right(firsts, upstream) - 1]
         return bisect_right(self.up, upstream, begin, end) - 1
 
+    @property
+    def first_mirrored(self) -> int | None:
+        """The lowest source offset that is known to have a copy."""
+        begins = (max(begin, 1) for begin in self._runs)
+        return min((self.up[begin] for begin in begins if begin < len(self.up)), default=None)
+
     def is_suspect(self, place: int) -> bool:
         """Whether records may be twice between this point and the next, or the end."""
         at = bisect_left(self.suspects, place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from drkit.domain.kafka import LogRange, TopicPartition
 
@@ -36,6 +36,7 @@ class NotKnown:
 
 
 Amount = Exactly | AtMost | NotKnown
+NO_RECORD: Final = Exactly(0)
 
 
 def total(amounts: Iterable[Amount]) -> Amount:

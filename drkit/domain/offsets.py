@@ -123,6 +123,11 @@ class OffsetMap:
         """Whether the source is taken for one without holes: told so, or never seen with one."""
         return self._course.hole_free
 
+    @property
+    def first_mirrored(self) -> int | None:
+        """The lowest source offset that is known to have a copy; None if none is."""
+        return self._course.first_mirrored
+
     def request(self, upstream: int) -> tuple[int, int] | None:
         """The target offsets (end excluded) whose data records decide about this position; None if none is needed."""
         place = self._gap_of(upstream)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.lag import Amount, AtMost, Exactly, NotKnown
+from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly, NotKnown, total
 from drkit.domain.offsets import Unavailable, Verdict
 
 
@@ -22,10 +22,15 @@ class GroupPosition:
     verdict: Verdict
     evidence: str = ""
     """Where ``upstream`` comes from, when it is not the live committed offset."""
+    never_mirrored: Amount = NO_RECORD
+    """Records that the group has not read, and that were never mirrored, as the mirror began above them."""
 
     @property
     def row(self) -> dict[str, Any]:
-        """``{group, topic, partition, upstream, downstream, verdict, replay_at_most, reason}``."""
+        """``{group, topic, partition, upstream, downstream, verdict, replay_at_most, never_mirrored, reason}``.
+
+        ``never_mirrored``: a number of records, None if that is not known.
+        """
         reason = f"{self.verdict.reason}; {self.evidence}" if self.evidence else self.verdict.reason
         return {
             "group": self.group,
@@ -35,22 +40,32 @@ class GroupPosition:
             "downstream": self.verdict.downstream,
             "verdict": type(self.verdict).__name__.lower(),
             "replay_at_most": self.verdict.replay_at_most,
+            "never_mirrored": None if isinstance(self.never_mirrored, NotKnown) else self.never_mirrored.records,
             "reason": reason,
         }
 
 
 def totals(positions: Sequence[GroupPosition]) -> dict[str, Any]:
-    """The report's ``offsets``: groups, partitions, each verdict's number, and ``replay_at_most`` (None: unknown)."""
+    """The report's ``offsets``: groups, partitions, each verdict's number.
+
+    And ``replay_at_most`` and ``never_mirrored``, in records; None: unknown.
+    """
     counted = dict.fromkeys(("exact", "bounded", "floor", "ahead", "unavailable"), 0)
     for position in positions:
         counted[type(position.verdict).__name__.lower()] += 1
-    replay = replay_amount(positions)
+    replay, missing = replay_amount(positions), never_mirrored(positions)
     return {
         "groups": len({position.group for position in positions}),
         "partitions": len(positions),
         **counted,
         "replay_at_most": None if isinstance(replay, NotKnown) else replay.records,
+        "never_mirrored": None if isinstance(missing, NotKnown) else missing.records,
     }
+
+
+def never_mirrored(positions: Iterable[GroupPosition]) -> Amount:
+    """Records that groups would miss, because the mirror began above them."""
+    return total(position.never_mirrored for position in positions)
 
 
 def replay_amount(positions: Iterable[GroupPosition]) -> Amount:

@@ -51,7 +51,7 @@ class Inspection:
 
     def positions_without(self, source: str) -> GroupOffsets:
         """Committed offsets of the source's groups that outlive it: MM2's checkpoints, and the newest snapshot."""
-        return self._readings.source_positions(source, self.settings.other(source)).without_source()[0]
+        return self._readings.source_positions(source, self.settings.other(source)).without_source().committed
 
     def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
         """Positions now, without writing them; from checkpoints when the source does not answer."""

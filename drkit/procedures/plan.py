@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from drkit.domain.health import RegionHealth, Role, health_to_json
-from drkit.domain.lag import Amount, Exactly, MirrorLag, NotKnown, amount_to_json
+from drkit.domain.lag import NO_RECORD, Amount, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_mode
 from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
 from drkit.engine.step import Procedure, RunContext
@@ -32,10 +32,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PositionsForecast:
-    """How groups would be placed now: figures of the report's ``offsets``, and the records read again."""
+    """How groups would be placed now: figures of the report's ``offsets``, and the records read again.
+
+    ``never_mirrored``: records that groups have not read, and that are below where the mirror began.
+    """
 
     totals: Mapping[str, Any]
     replay: Amount
+    never_mirrored: Amount = NO_RECORD
     notes: tuple[str, ...] = ()
 
 
@@ -194,7 +198,8 @@ class Planner:
     def _forecast(self, mode: FailoverMode, lag: MirrorLag, positions: PositionsForecast) -> Forecast:
         if mode is FailoverMode.PLANNED:
             # The drain decides: the run stops rather than go on with a record that was not mirrored.
-            return Forecast(Exactly(0), 0.0, positions.replay)
+            never = positions.never_mirrored
+            return Forecast(never, 0.0 if never == NO_RECORD else None, positions.replay)
         if not lag.partitions:
             # No partition is not "no record": whatever the source has was never mirrored.
             return Forecast(NotKnown("nothing of the service was mirrored yet"), None, positions.replay)

@@ -17,7 +17,7 @@ from drkit.domain.mirror_flow import Flow
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
-from drkit.domain.positions import GroupPosition, replay_amount, totals
+from drkit.domain.positions import GroupPosition, never_mirrored, replay_amount, totals
 from drkit.domain.samples import SampleProvider, Samples
 from drkit.domain.scope import partitions_in_scope
 from drkit.domain.sync_log import LoggedSync
@@ -166,6 +166,12 @@ class Readings:
         found = self.source_positions(source, target).checkpoints.read()
         return {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in found.items()}
 
+    def committed(self, source: str, target: str, mode: FailoverMode) -> GroupOffsets:
+        """Where groups are on the source, or were when somebody saw them last."""
+        if mode is FailoverMode.PLANNED:
+            return committed_in_scope(self.world, self.world.regions[source].reader)
+        return self.source_positions(source, target).without_source().committed
+
     def translate(
         self,
         source: str,
@@ -176,10 +182,7 @@ class Readings:
         as_if_drained: bool = False,
     ) -> list[GroupPosition]:
         """Every group's position now, without writing it; ``as_if_drained``: as it will be once nothing is left."""
-        if mode is FailoverMode.PLANNED:
-            committed: GroupOffsets = committed_in_scope(self.world, self.world.regions[source].reader)
-        else:
-            committed, _ = self.source_positions(source, target).without_source()
+        committed = self.committed(source, target, mode)
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         translator = self.translator(source, target, mode)
         try:
@@ -201,11 +204,15 @@ class Readings:
         notes: tuple[str, ...] = ()
         replay = replay_amount(rows)
         if mode is FailoverMode.DISASTER:
-            note = (
-                "groups continue from MM2's checkpoints and the newest snapshot: what they consumed after those "
-                "is read again, and cannot be counted while the source is gone"
-            )
-            notes = (note,)
+            notes = (self._age_note(source, target),)
             if not rows:
-                replay = NotKnown("no checkpoint and no snapshot says where any group was")
-        return PositionsForecast(totals(rows), replay, notes)
+                replay = NotKnown("no checkpoint, no snapshot and no watch says where any group was")
+        return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes)
+
+    def _age_note(self, source: str, target: str) -> str:
+        age = self.source_positions(source, target).without_source().age_seconds
+        last = "" if age is None else f", the newest of {age:.0f} s ago"
+        return (
+            f"groups continue from what was last known of them (watch, checkpoints, snapshot{last}): what they "
+            "consumed after that is read again, and cannot be counted while the source is gone"
+        )

@@ -17,6 +17,37 @@ Dated = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class DatedPositions:
+    """Where groups were, and when that was known. ``now``: when it was asked for."""
+
+    groups: Mapping[str, Mapping[TopicPartition, Dated]]
+    now: datetime
+
+    @property
+    def committed(self) -> GroupOffsets:
+        """The committed offsets."""
+        return {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in self.groups.items()}
+
+    @property
+    def evidence(self) -> Mapping[str, str]:
+        """How old each group's are."""
+        return {
+            group: f"last known {self._age_seconds(max(at for _, at in offsets.values())):.0f} s ago"
+            for group, offsets in self.groups.items()
+        }
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long ago the newest of all was known; None if nothing is."""
+        moments = [at for offsets in self.groups.values() for _, at in offsets.values()]
+        return self._age_seconds(max(moments)) if moments else None
+
+    def _age_seconds(self, at_ms: int) -> float:
+        # Whoever wrote it down may have another clock.
+        return max(0.0, (self.now - datetime.fromtimestamp(at_ms / 1000, UTC)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePositions:
     """Joins what outlives the source. Per group and partition the newest counts."""
 
@@ -25,13 +56,10 @@ class SourcePositions:
     checkpoints: CheckpointPositions
     watched: PositionLog
 
-    def without_source(self) -> tuple[GroupOffsets, Mapping[str, str]]:
-        """Committed offsets per group, and where each group's come from."""
+    def without_source(self) -> DatedPositions:
+        """The newest positions of every group in scope."""
         positions = {group: offsets for group, offsets in self._dated().items() if self.world.groups.matches(group)}
-        return (
-            {group: {p: offset for p, (offset, _) in offsets.items()} for group, offsets in positions.items()},
-            {group: self._age(max(at for _, at in offsets.values())) for group, offsets in positions.items()},
-        )
+        return DatedPositions(positions, self.world.clock.now())
 
     def _dated(self) -> Mapping[str, Mapping[TopicPartition, Dated]]:
         positions = self._from_snapshot()
@@ -62,7 +90,3 @@ class SourcePositions:
             group: {p: (offset, at_ms) for p, offset in offsets.items()}
             for group, offsets in snapshot_positions(snapshot).items()
         }
-
-    def _age(self, at_ms: int) -> str:
-        age = self.world.clock.now() - datetime.fromtimestamp(at_ms / 1000, UTC)
-        return f"last known {age.total_seconds():.0f} s ago"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.partition_tree import from_tree, to_tree
@@ -57,10 +57,7 @@ class TranslateOffsets(Step[Translated]):
         committed, evidence = self._committed(context)
         ends = from_tree(context.of("drain-mirror").get("source_end", {}))
         rows = self._translator.translate(committed, drained_to=ends or None, is_final=context.mode is Mode.DISASTER)
-        positions = [
-            GroupPosition(r.group, r.partition, r.target, r.upstream, r.verdict, evidence.get(r.group, ""))
-            for r in rows
-        ]
+        positions = [replace(r, evidence=evidence.get(r.group, "")) for r in rows]
         wanted = by_group(positions)
         self._require_idle(wanted)
         earlier = self._target.reader.committed_offsets(sorted(wanted))
@@ -116,7 +113,8 @@ class TranslateOffsets(Step[Translated]):
         if context.mode is Mode.PLANNED:
             final = context.of("fence-consumers").get("committed", {})
             return {group: from_tree(tree) for group, tree in final.items()}, {}
-        return self._source.without_source()
+        known = self._source.without_source()
+        return known.committed, known.evidence
 
     def _require_idle(self, groups: GroupOffsets) -> None:
         described = self._target.reader.describe_groups(sorted(groups))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from drkit.domain.anchors import Anchors
 from drkit.domain.kafka import GroupOffsets, LogRange, TopicPartition
+from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly
 from drkit.domain.offsets import Bounded, OffsetMap, Tail, TargetLog, Unavailable, Verdict
 from drkit.domain.positions import GroupPosition
 from drkit.domain.samples import SampleProvider
@@ -16,6 +18,9 @@ from drkit.verification.record_search import RecordSearch
 
 _TAIL_RECORDS = 200
 """How far below a log end the last data record is looked for first; then ten times as far, and so on."""
+
+_MOST_COUNTED = 100_000
+"""Wider ranges are not counted: their number of offsets bounds their records."""
 
 Floors = Mapping[TopicPartition, Collection[tuple[int, int]]]
 
@@ -102,8 +107,38 @@ class Translator:
         wanted = [
             (group, p, offset) for group, offsets in sorted(committed.items()) for p, offset in sorted(offsets.items())
         ]
-        verdicts = self._verdicts({(p, offset) for _, p, offset in wanted}, renamed, maps)
-        return [GroupPosition(group, p, renamed[p], offset, verdicts[p, offset]) for group, p, offset in wanted]
+        distinct = {(p, offset) for _, p, offset in wanted}
+        verdicts, missing = self._verdicts(distinct, renamed, maps), self._never_mirrored(distinct, maps)
+        return [
+            GroupPosition(group, p, renamed[p], u, verdicts[p, u], never_mirrored=missing.get((p, u), NO_RECORD))
+            for group, p, u in wanted
+        ]
+
+    def _never_mirrored(
+        self, positions: Collection[tuple[TopicPartition, int]], maps: Mapping[TopicPartition, OffsetMap]
+    ) -> dict[tuple[TopicPartition, int], Amount]:
+        """Records of the source at or above a position, and below the first that was mirrored.
+
+        Only the whole history says which one was the first: a flow may have begun at the latest record.
+        """
+        if self.source is None or not self.history.is_whole:
+            return {}
+        firsts = {p: first for p, one in maps.items() if (first := one.first_mirrored) is not None}
+        below = [(p, offset) for p, offset in positions if offset < firsts.get(p, 0)]
+        if not below:
+            return {}
+        logs = self.source.log_ranges(sorted({p for p, _ in below}))
+        ranges = {(p, u): ReadRange(p, max(logs[p].start, u), firsts[p]) for p, u in below}
+        counted = [one for one in set(ranges.values()) if one.start < one.end <= one.start + _MOST_COUNTED]
+        records = self.source.data_offsets(sorted(counted, key=lambda r: (r.partition, r.start)))
+        found: dict[tuple[TopicPartition, int], Amount] = {}
+        for position, one in ranges.items():
+            if one in counted:
+                offsets = records.get(one.partition, ())
+                found[position] = Exactly(bisect_left(offsets, one.end) - bisect_left(offsets, one.start))
+            elif one.start < one.end:
+                found[position] = AtMost(one.end - one.start)
+        return found
 
     def _verdicts(
         self,

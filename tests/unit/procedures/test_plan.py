@@ -59,7 +59,7 @@ class Readings:
 
     def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
         self.asked.append(("positions", mode))
-        return PositionsForecast({"groups": 1}, self.replay, self.notes)
+        return PositionsForecast({"groups": 1}, self.replay, notes=self.notes)
 
 
 class Bench:

@@ -86,8 +86,9 @@ def test_of_checkpoint_and_snapshot_the_newer_counts_per_partition(service: Fake
     service.checkpoint("billing", partitions[2], 7, at_ms=now_ms - 1000)
     service.checkpoint(service.settings.canary_group, partitions[0], 1, at_ms=now_ms)
     service.clock.sleep(9)
-    found, evidence = SourcePositions(
+    dated = SourcePositions(
         service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
     ).without_source()
-    assert found == {"billing": {partitions[0]: 10, partitions[1]: 20, partitions[2]: 7}}
-    assert evidence == {"billing": "last known 8 s ago"}
+    assert dated.committed == {"billing": {partitions[0]: 10, partitions[1]: 20, partitions[2]: 7}}
+    assert dated.evidence == {"billing": "last known 8 s ago"}
+    assert dated.age_seconds == pytest.approx(8.0, abs=0.01)
