@@ -41,6 +41,37 @@ def translate(config_path: str | None, source: str, target: str, groups: tuple[s
     click.echo(json.dumps(rows) if output == "json" else positions_text(rows))
 
 
+@offsets.command("forecast")
+@click.option("--from", "source", metavar="REGION", required=True, help="Region that would be left.")
+@click.option("--to", "target", metavar="REGION", required=True, help="Region that would be moved to.")
+@click.option("--group", "groups", metavar="GROUP", multiple=True, help="Only this group; may be repeated.")
+@click.option(
+    "--measure",
+    "seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.0),
+    default=3.0,
+    show_default=True,
+    help="How long to look at the groups' pace; 0: not.",
+)
+@output_option
+@click.pass_obj
+def forecast(
+    config_path: str | None, source: str, target: str, groups: tuple[str, ...], seconds: float, output: str
+) -> None:
+    """Show what a move would make groups read again. Nothing is written.
+
+    By drkit's translation, and by MirrorMaker 2's own: its checkpoints and what groups have committed on the target.
+    With what is not certain, and why, and how old the evidence is.
+    """
+    from drkit import bootstrap
+    from drkit.cli.render import forecast_text
+
+    with bootstrap.open_service(config_path) as service:
+        document = service.forecast(source, target, groups, measure_seconds=seconds)
+    click.echo(json.dumps(document) if output == "json" else forecast_text(document))
+
+
 @offsets.command("watch")
 @click.option(
     "--every", "seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Seconds between looks."

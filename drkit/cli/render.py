@@ -76,6 +76,59 @@ def positions_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def forecast_text(document: Mapping[str, Any]) -> str:
+    """Totals, the groups that MM2 would set back most, and what is not exact."""
+    found, evidence = document["totals"], document["evidence"]
+    asked = "now" if document["source_answers"] else f"seen {_age(evidence['age_seconds'])} ago"
+    size = f"{found['groups']} groups, {found['partitions']} positions, {asked}"
+    missing = "none missing" if evidence["no_sync_missing"] else "some missing"
+    lines = [
+        f"from {document['source']} to {document['target']}: {size}",
+        f"  exact                       {found['exact']} of {found['partitions']}",
+        f"  read again, by drkit        {_amount(found['replay'])}{_pace(found['replay_seconds'])}",
+        f"  read again, by MM2 alone    {_amount(found['mm2_replay'])}{_pace(found['mm2_replay_seconds'])}",
+        f"  never mirrored, so missed   {_amount(found['never_mirrored_records'])}",
+        f"  offset syncs                {evidence['offset_syncs']}, {missing}",
+    ]
+    lines += [f"  note: {printable(note)}" for note in document["notes"]]
+    rows = [
+        (
+            printable(row["group"]),
+            f"{row['exact']}/{row['partitions']}",
+            _amount(row["replay"]),
+            _amount(row["mm2_replay"]) + _pace(row["mm2_replay_seconds"]),
+            f"{_age(row['mm2_evidence_age_seconds'])}",
+            row["state_on_target"] + (f", ahead on {row['ahead_on_target']}" if row["ahead_on_target"] else ""),
+        )
+        for row in document["groups"][:_SHOWN_POSITIONS]
+    ]
+    if rows:
+        head = ("group", "exact", "by drkit", "by MM2 alone", "checkpoint", f"in {document['target']}")
+        lines += ["", _aligned([head, *rows])]
+    if len(document["groups"]) > len(rows):
+        lines.append(f"and {len(document['groups']) - len(rows)} more groups; --output json has all")
+    uncertain = [row for group in document["groups"] for row in group["not_exact"]]
+    if uncertain:
+        lines += ["", "not exact:", *(f"  {_uncertain(row)}" for row in uncertain[:_SHOWN_POSITIONS])]
+    if len(uncertain) > _SHOWN_POSITIONS:
+        lines.append(f"  and {len(uncertain) - _SHOWN_POSITIONS} more; --output json has all")
+    return "\n".join(lines)
+
+
+def _uncertain(row: Mapping[str, Any]) -> str:
+    again = "unknown" if row["replay_at_most"] is None else f"at most {row['replay_at_most']} again"
+    where = printable(f"{row['group']} on {row['topic']}-{row['partition']}")
+    return f"{where} at {row['upstream']}: {row['verdict']}, {again}: {printable(row['reason'])}"
+
+
+def _age(seconds: float | None) -> str:
+    return "none" if seconds is None else f"{seconds:.0f} s"
+
+
+def _pace(seconds: float | None) -> str:
+    return "" if not seconds else f" ({seconds:.1f} s)"
+
+
 def look_text(look: Mapping[str, Any]) -> str:
     """One look of the watch."""
     line = (

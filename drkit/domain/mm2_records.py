@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError
+
+_PAIR = struct.Struct(">qq")
 
 
 class ForeignRecordError(RefusedError):
     """A record in one of MM2's topics is not MM2's."""
 
 
-@dataclass(frozen=True, slots=True)
-class OffsetSync:
+class OffsetSync(NamedTuple):
     """An exact pair: the source's record at ``upstream`` has a copy at ``downstream`` in the target."""
 
     partition: TopicPartition
@@ -41,13 +44,19 @@ class Checkpoint:
 
 def parse_offset_sync(key: bytes | None, value: bytes | None) -> OffsetSync:
     """An offset sync. Raises ``ForeignRecordError``."""
+    partition = _sync_partition(key)
+    if value is None or len(value) != _PAIR.size:
+        raise ForeignRecordError(f"an offset sync has {0 if value is None else len(value)} bytes, not {_PAIR.size}")
+    return OffsetSync(partition, *_PAIR.unpack(value))
+
+
+@lru_cache(maxsize=100_000)
+def _sync_partition(key: bytes | None) -> TopicPartition:
+    """Millions of syncs are of a few thousand partitions."""
     names = _Reader(key, "offset sync key")
     partition = TopicPartition(names.string(), names.integer())
     names.end()
-    figures = _Reader(value, "offset sync")
-    sync = OffsetSync(partition, figures.long(), figures.long())
-    figures.end()
-    return sync
+    return partition
 
 
 def parse_checkpoint(key: bytes | None, value: bytes | None) -> Checkpoint:

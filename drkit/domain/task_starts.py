@@ -91,6 +91,10 @@ class Folding:
         self.anchors.extend([(up, down)])
         self.last_ms = max(self.last_ms, at_ms)
 
+    def extend(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """The next syncs, where nothing is known of starts."""
+        self.anchors.extend(pairs)
+
     def finish(self, starts: TaskStarts | None) -> None:
         """Every sync so far was added: what started since was not followed by one."""
         if starts is not None and starts.number(self.last_ms):

@@ -13,6 +13,7 @@ from drkit.domain.mode import FailoverMode
 from drkit.domain.status import LastRun, status_text, status_to_json
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Clock, KafkaReader, Progress
+from drkit.procedures.forecast import Forecaster
 from drkit.procedures.readings import Readings
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.mirror_install import apply_mirror, inspect_mirror
@@ -54,18 +55,28 @@ class Inspection:
         return self._readings.source_positions(source, self.settings.other(source)).without_source().committed
 
     def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """Positions now, without writing them; from checkpoints when the source does not answer."""
+        """Positions now, without writing them; from what was last seen when the source does not answer."""
+        mode = self._mode(source, target)
+        return [position.row for position in self._readings.translate(source, target, mode, groups)]
+
+    def forecast(self, source: str, target: str, groups: Sequence[str], *, measure_seconds: float) -> dict[str, Any]:
+        """``drkit.offsets-forecast/1``."""
+        mode = self._mode(source, target)
+        forecaster = Forecaster(self._world, self._readings, source, target, mode)
+        return forecaster.forecast(groups, measure_seconds=measure_seconds).document()
+
+    def _mode(self, source: str, target: str) -> FailoverMode:
+        """Planned while the source answers. Raises ``UsageError`` if these are not the two regions."""
         if {source, target} != set(self.settings.regions):
             raise UsageError(
                 f"--from {source} --to {target} are not the two regions",
                 hint=f"regions: {', '.join(self.settings.regions)}",
             )
-        mode = FailoverMode.PLANNED
         try:
             self._world.regions[source].reader.describe_cluster()
         except UnreachableError:
-            mode = FailoverMode.DISASTER
-        return [position.row for position in self._readings.translate(source, target, mode, groups)]
+            return FailoverMode.DISASTER
+        return FailoverMode.PLANNED
 
     def status(self, last_run: LastRun | None) -> dict[str, Any]:
         """``drkit.status/1``, with ``text`` for people."""

@@ -186,14 +186,21 @@ class Readings:
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         translator = self.translator(source, target, mode)
         try:
-            return translator.translate(chosen, drained_to=self._ends(source) if as_if_drained else None)
+            return translator.translate(chosen, drained_to=self.drained_to(source, mode) if as_if_drained else None)
         finally:
             translator.history.close()
 
-    def _ends(self, source: str) -> Mapping[TopicPartition, int]:
+    def drained_to(self, source: str, mode: FailoverMode) -> Mapping[TopicPartition, int] | None:
+        """The log ends as a planned move would find them drained; None where the source is gone."""
+        if mode is not FailoverMode.PLANNED:
+            return None
         reader = self.world.regions[source].reader
         partitions = partitions_in_scope(reader.describe_topics().values(), self.world.topics)
         return {p: log.end for p, log in reader.log_ranges(partitions).items()}
+
+    def renewed_topics(self, source: str) -> frozenset[str]:
+        """Topics that were made anew since the watch saw them first."""
+        return frozenset(TopicHistory(self.world.store, source).read().renewed_ms)
 
     def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
         """What a move would make of the groups.

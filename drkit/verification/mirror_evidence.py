@@ -10,7 +10,7 @@ from drkit.domain.anchors import Anchors
 from drkit.domain.kafka import Record, TopicPartition
 from drkit.domain.mirror_flow import Flow
 from drkit.domain.mm2_records import Checkpoint, parse_checkpoint, parse_offset_sync
-from drkit.domain.sync_log import LoggedSync, is_whole, joined
+from drkit.domain.sync_log import LoggedSync, by_partition, is_whole, joined, unbroken
 from drkit.domain.task_starts import Folding, TaskStarts
 from drkit.errors import RefusedError
 from drkit.ports import KafkaReader, TopicTail
@@ -73,17 +73,27 @@ class SyncHistory:
         syncs = self._added()
         # After the syncs: whatever started before one of them must be known by then.
         starts = self.statuses.read() if self.statuses is not None else None
-        for one in syncs:
-            if one.record_offset != self._next_offset:
+        for chunk in unbroken(syncs):
+            if chunk[0].record_offset != self._next_offset:
                 self.is_whole = False
                 for folding in self._folded.values():
                     folding.anchors.miss()
-            self._next_offset = one.record_offset + 1
-            self._folding(one).add(one.sync.upstream, one.sync.downstream, one.at_ms, starts)
+            self._next_offset = chunk[-1].record_offset + 1
+            for partition, own in by_partition(chunk).items():
+                self._fold(partition, own, starts)
         self.size += len(syncs)
         for folding in self._folded.values():
             folding.finish(starts)
         return {partition: folding.anchors for partition, folding in self._folded.items()}
+
+    def _fold(self, partition: TopicPartition, syncs: Sequence[LoggedSync], starts: TaskStarts | None) -> None:
+        if partition not in self._folded:
+            self._folded[partition] = Folding()
+        if starts is None and partition.topic not in self._renewed():
+            self._folded[partition].extend((one.sync.upstream, one.sync.downstream) for one in syncs)
+            return
+        for one in syncs:
+            self._folding(one).add(one.sync.upstream, one.sync.downstream, one.at_ms, starts)
 
     def _folding(self, one: LoggedSync) -> Folding:
         """The folding that a sync belongs to: another one where the topic is another.
@@ -91,8 +101,8 @@ class SyncHistory:
         The first copy of the new topic is a rewind. Clocks do not tell a restart shortly before from it; the earlier
         of the two is safe, as the later one then hides what was copied between them.
         """
-        partition, up, down = one.sync.partition, one.sync.upstream, one.sync.downstream
-        folding = self._folded.setdefault(partition, Folding())
+        partition, up, down = one.sync
+        folding = self._folded[partition]
         renewed_ms = self._renewed().get(partition.topic)
         if renewed_ms is None or partition in self._fresh or one.at_ms < renewed_ms - _CLOCKS_APART_MS:
             return folding
@@ -171,6 +181,15 @@ class ConnectOffsets:
 
 
 @dataclass(frozen=True, slots=True)
+class DatedCheckpoint:
+    """A group's committed offset on the source, MM2's translation of it, and when it was emitted (ms)."""
+
+    upstream: int
+    downstream: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointPositions:
     """Groups' positions on a source that does not answer: MM2's checkpoints, which outlive it on the target.
 
@@ -184,9 +203,16 @@ class CheckpointPositions:
 
     def read(self) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
         """Per group and source partition: committed offset and time of the checkpoint in ms since the epoch."""
-        found: dict[str, dict[TopicPartition, tuple[int, int]]] = {}
-        for partition, checkpoint, at_ms in self._all():
-            found.setdefault(checkpoint.group, {})[partition] = (checkpoint.upstream, at_ms)
+        return {
+            group: {p: (one.upstream, one.at_ms) for p, one in checkpoints.items()}
+            for group, checkpoints in self.newest().items()
+        }
+
+    def newest(self) -> dict[str, dict[TopicPartition, DatedCheckpoint]]:
+        """Per group and source partition: the newest checkpoint."""
+        found: dict[str, dict[TopicPartition, DatedCheckpoint]] = {}
+        for partition, one, at_ms in self._all():
+            found.setdefault(one.group, {})[partition] = DatedCheckpoint(one.upstream, one.downstream, at_ms)
         return found
 
     def floors(self) -> dict[TopicPartition, list[tuple[int, int]]]:
