@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +47,8 @@ def open_service(config_path: str | None) -> Iterator[Service]:
     path = find_config(config_path)
     settings = load(path)
     wiring = _Wiring(settings, path.resolve().parent)
-    try:
-        yield Service(
+    with closing(wiring):
+        service = Service(
             world=wiring.world(),
             interrupt=wiring.interrupt,
             clock=wiring.system_clock,
@@ -56,8 +56,8 @@ def open_service(config_path: str | None) -> Iterator[Service]:
             config_path=str(path),
             process=ThisProcess(host.owner(), host.operator(), host.is_gone),
         )
-    finally:
-        wiring.close()
+        with closing(service):
+            yield service
 
 
 class _Wiring:

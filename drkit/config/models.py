@@ -164,7 +164,7 @@ class Replication(Model):
     exactly_once: bool = True
     replication_factor: PositiveInt = 3
     tasks_max: PositiveInt = 4
-    offset_lag_max: int = Field(default=10, ge=0)
+    offset_lag_max: int = Field(default=100, ge=0)
     refresh_seconds: PositiveInt = 60
     """How soon new topics and groups are mirrored."""
     checkpoint_seconds: PositiveInt = 10

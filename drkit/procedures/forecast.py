@@ -43,10 +43,7 @@ class Forecaster:
         committed, found_rates, age = self._committed(measure_seconds)
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         translator = self.readings.translator(self.source, self.target, self.mode)
-        try:
-            rows = translator.translate(chosen, drained_to=self.readings.drained_to(self.source, self.mode))
-        finally:
-            translator.history.close()
+        rows = translator.translate(chosen, drained_to=self.readings.drained_to(self.source, self.mode))
         reader = self.world.regions[self.target].reader
         names = sorted(chosen)
         on_target = reader.committed_offsets(names)

@@ -45,6 +45,10 @@ class Inspection:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
 
+    def close(self) -> None:
+        """Leave what was followed."""
+        self._readings.close()
+
     def checkpointed_groups(self) -> frozenset[str]:
         """Groups whose position outlives the source: MM2 has emitted a checkpoint."""
         primary = self.primary

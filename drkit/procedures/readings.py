@@ -42,6 +42,7 @@ class Readings:
 
     world: World
     _recent: dict[tuple[str, Role], tuple[float, RegionHealth]] = field(default_factory=dict)
+    _histories: dict[str, SyncHistory] = field(default_factory=dict)
 
     def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
         """Several samples of each region, side by side; one more where there are fresh ones already."""
@@ -126,6 +127,9 @@ class Readings:
         )
 
     def _history(self, flow: Flow, statuses: StatusTopic | None) -> SyncHistory:
+        """One for all translations of the flow: it may be millions of syncs, and is followed once it was read."""
+        if flow.source in self._histories:
+            return self._histories[flow.source]
         reader, store = self.world.regions[flow.target].reader, self.world.store
 
         def archived() -> Sequence[LoggedSync]:
@@ -135,7 +139,8 @@ class Readings:
         def renewed() -> Mapping[str, int]:
             return TopicHistory(store, flow.source).read().renewed_ms
 
-        return SyncHistory(reader, flow.offset_syncs_topic, statuses, archived, renewed)
+        history = SyncHistory(reader, flow.offset_syncs_topic, statuses, archived, renewed)
+        return self._histories.setdefault(flow.source, history)
 
     def _watched_samples(self, source: str) -> SampleProvider:
         watched = PositionLog(self.world.store, source)
@@ -185,10 +190,7 @@ class Readings:
         committed = self.committed(source, target, mode)
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         translator = self.translator(source, target, mode)
-        try:
-            return translator.translate(chosen, drained_to=self.drained_to(source, mode) if as_if_drained else None)
-        finally:
-            translator.history.close()
+        return translator.translate(chosen, drained_to=self.drained_to(source, mode) if as_if_drained else None)
 
     def drained_to(self, source: str, mode: FailoverMode) -> Mapping[TopicPartition, int] | None:
         """The log ends as a planned move would find them drained; None where the source is gone."""
@@ -197,6 +199,11 @@ class Readings:
         reader = self.world.regions[source].reader
         partitions = partitions_in_scope(reader.describe_topics().values(), self.world.topics)
         return {p: log.end for p, log in reader.log_ranges(partitions).items()}
+
+    def close(self) -> None:
+        """Leave the topics that are followed."""
+        for history in self._histories.values():
+            history.close()
 
     def renewed_topics(self, source: str) -> frozenset[str]:
         """Topics that were made anew since the watch saw them first."""

@@ -57,7 +57,6 @@ replication:
   # New topics and groups are found within 5 s.
   refresh_seconds: 3
   checkpoint_seconds: 1
-  offset_lag_max: 10
 
 fence:
   kind: acl

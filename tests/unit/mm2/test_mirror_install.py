@@ -227,7 +227,7 @@ def test_the_text_says_what_was_done_and_what_is_wrong(fake: FakeMirrorWorld) ->
     message = "ACL sync is on: it copies DENY, drops ALLOW WRITE, and gives a failed-over service no way to write"
     assert lines[5:] == [
         f"{SOURCE} differs from its template (drkit mm2 apply puts it right)",
-        "    offset.lag.max: (not set) -> 10",
+        "    offset.lag.max: (not set) -> 100",
         "    sync.topic.acls.enabled: true -> false",
         f"tokyo: topic {SYNCS} is missing",
         f"error: {SOURCE} sync.topic.acls.enabled: {message}",

@@ -39,7 +39,7 @@ def test_the_source_connector_carries_records_exactly_once_with_syncs_on_the_tar
         "replication.policy.class": "org.apache.kafka.connect.mirror.IdentityReplicationPolicy",
         "refresh.topics.interval.seconds": "60",
         "offset-syncs.topic.location": "target",
-        "offset.lag.max": "10",
+        "offset.lag.max": "100",
         "exactly.once.support": "required",
         "consumer.isolation.level": "read_committed",
         "producer.override.enable.idempotence": "true",
