@@ -1,4 +1,4 @@
-"""What groups would read again if the source vanished now: what they committed after their last checkpoint."""
+"""What groups would read again if the source vanished now: what they committed since they were last seen."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ class ReplayExposure:
         return total(self.groups.values())
 
 
-def replay_exposure(committed: GroupOffsets, checkpointed: GroupOffsets) -> ReplayExposure:
+def replay_exposure(committed: GroupOffsets, seen: GroupOffsets) -> ReplayExposure:
     """The exposure of every group with commits.
 
-    ``committed``: on the source now, read after ``checkpointed``: the upstream offsets of the newest checkpoints on
-    the target. Offsets count markers too, so a difference is an upper bound.
+    ``committed``: on the source now, read after ``seen``: what would be known of them without the source. Offsets
+    count markers too, so a difference is an upper bound.
     """
     return ReplayExposure(
         {
-            group: total(_behind(group, partition, offset, checkpointed) for partition, offset in offsets.items())
+            group: total(_behind(group, partition, offset, seen) for partition, offset in offsets.items())
             for group, offsets in sorted(committed.items())
         }
     )
 
 
-def _behind(group: str, partition: TopicPartition, committed: int, checkpointed: GroupOffsets) -> Amount:
-    checkpoint = checkpointed.get(group, {}).get(partition)
-    if checkpoint is None:
-        return NotKnown(f"{group} has no checkpoint in {partition}")
-    return AtMost(committed - checkpoint) if committed > checkpoint else Exactly(0)
+def _behind(group: str, partition: TopicPartition, committed: int, seen: GroupOffsets) -> Amount:
+    known = seen.get(group, {}).get(partition)
+    if known is None:
+        return NotKnown(f"nobody saw where {group} is in {partition}")
+    return AtMost(committed - known) if committed > known else Exactly(0)
 
 
-def exposure_without_source(checkpointed: GroupOffsets) -> ReplayExposure:
+def exposure_without_source(seen: GroupOffsets) -> ReplayExposure:
     """The exposure when the source does not answer: nobody knows what was committed since."""
     return ReplayExposure(
-        {group: NotKnown(f"the source does not say what {group} committed last") for group in sorted(checkpointed)}
+        {group: NotKnown(f"the source does not say what {group} committed last") for group in sorted(seen)}
     )

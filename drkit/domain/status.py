@@ -64,6 +64,8 @@ class Status:
     regions: Mapping[str, RegionHealth]
     lag: MirrorLag | NotRead | None
     replay: ReplayExposure | NotRead | None
+    offsets: Mapping[str, Any] | NotRead | None
+    """The totals of ``drkit.offsets-forecast/1``: how a planned move would place groups."""
     redirects: Mapping[str, RedirectStatus | NotRead]
     last_run: LastRun | None
 
@@ -80,6 +82,7 @@ def status_to_json(status: Status) -> dict[str, Any]:
         "regions": {name: health_to_json(health) for name, health in status.regions.items()},
         "mirror": _lag_to_json(status),
         "exposure": {"loss": _loss_to_json(status.lag), "replay": _replay_to_json(status.replay)},
+        "offsets": {"error": status.offsets.reason} if isinstance(status.offsets, NotRead) else status.offsets,
         "redirects": {name: _redirect_to_json(one) for name, one in status.redirects.items()},
         "last_run": _run_to_json(status.last_run),
     }
@@ -152,6 +155,7 @@ def status_text(status: Status) -> str:
         ("mirror", f"{status.primary} -> {status.standby}", _lag_text(status.lag)),
         ("exposure", "loss now", _loss_text(status.lag)),
         ("exposure", "replay now", _replay_text(status.replay)),
+        ("offsets", "moved now", _offsets_text(status.offsets)),
         *(("redirect", name, _redirect_text(one)) for name, one in status.redirects.items()),
         ("last run", *_run_cells(status.last_run)),
     ]
@@ -194,6 +198,15 @@ def _replay_text(replay: ReplayExposure | NotRead | None) -> str:
     if not isinstance(replay, ReplayExposure):
         return "unknown" if replay is None else f"unknown: {replay.reason}"
     return f"{amount_text(replay.records)} records in {len(replay.groups)} groups"
+
+
+def _offsets_text(offsets: Mapping[str, Any] | NotRead | None) -> str:
+    if not isinstance(offsets, Mapping):
+        return "unknown" if offsets is None else f"unknown: {offsets.reason}"
+    again = {name: offsets[name]["records"] for name in ("replay", "mm2_replay")}
+    ours, mm2 = ("unknown" if records is None else str(records) for records in again.values())
+    placed = f"{offsets['exact']} of {offsets['partitions']} positions exact"
+    return f"{placed}; read again: {ours} records, by MirrorMaker 2 alone {mm2}"
 
 
 def _seconds(seconds: float | None) -> str:

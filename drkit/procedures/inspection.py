@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
@@ -55,7 +55,7 @@ class Inspection:
         return frozenset(self._readings.checkpointed(primary, self.settings.other(primary)))
 
     def positions_without(self, source: str) -> GroupOffsets:
-        """Committed offsets of the source's groups that outlive it: MM2's checkpoints, and the newest snapshot."""
+        """Committed offsets of the source's groups that outlive it: seen by the watch, MM2 or a snapshot."""
         return self._readings.source_positions(source, self.settings.other(source)).without_source().committed
 
     def translate(self, source: str, target: str, groups: Sequence[str]) -> list[dict[str, Any]]:
@@ -98,6 +98,7 @@ class Inspection:
             ],
             lag=self._readings.lag_check(primary, standby) if mirrored else None,
             replay=self._replay_check(primary, standby) if mirrored else None,
+            offsets=(lambda: self._forecast_totals(primary, standby)) if mirrored else None,
             redirects=self._world.redirects,
             clock=self._clock,
         )
@@ -138,11 +139,12 @@ class Inspection:
         """The mirror as it is."""
         return inspect_mirror(self._world, flow_of(self.settings, source or self.primary)).document()
 
+    def _forecast_totals(self, primary: str, standby: str) -> Mapping[str, Any]:
+        return Forecaster(self._world, self._readings, primary, standby, FailoverMode.PLANNED).forecast().totals
+
     def _replay_check(self, primary: str, standby: str) -> ReplayCheck:
         reader: KafkaReader = self._world.regions[primary].reader
-        return ReplayCheck(
-            reader, self._world.groups, self._world.topics, lambda: self._readings.checkpointed(primary, standby)
-        )
+        return ReplayCheck(reader, self._world.groups, self._world.topics, lambda: self.positions_without(primary))
 
     def redirect_problems(self, source: str) -> list[str]:
         """Redirect targets that do not point at the primary."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from drkit.domain.health import Unreachable
 from drkit.domain.kafka import GroupOffsets, TopicPartition
@@ -21,33 +22,33 @@ from drkit.verification.lag_check import LagCheck
 class ReplayCheck:
     """Measures the replay exposure of one flow.
 
-    ``source``: the primary's reader. ``checkpointed``: reads the newest checkpoints' *upstream* offsets from the
-    standby, by the source's partitions.
+    ``source``: the primary's reader. ``seen``: where groups would be known to be without the source, by the
+    source's partitions.
     """
 
     source: KafkaReader
     groups: NameFilter
     topics: NameFilter
-    checkpointed: Callable[[], GroupOffsets]
+    seen: Callable[[], GroupOffsets]
 
     def run(self, *, is_silent: bool = False) -> ReplayExposure:
         """The exposure per group; unknown when the source does not answer, or ``is_silent`` and so is not asked.
 
-        Raises what ``checkpointed`` raises.
+        Raises what ``seen`` raises.
         """
-        checkpointed = {
+        seen = {
             group: own
-            for group, offsets in self.checkpointed().items()
+            for group, offsets in self.seen().items()
             if self.groups.matches(group) and (own := self._in_scope(offsets))
         }
         if is_silent:
-            return exposure_without_source(checkpointed)
+            return exposure_without_source(seen)
         try:
             committed = self.source.committed_offsets(self.groups.select(self.source.groups()))
         except (UnreachableError, AuthError):
-            return exposure_without_source(checkpointed)
+            return exposure_without_source(seen)
         mirrored = {group: own for group, offsets in committed.items() if (own := self._in_scope(offsets))}
-        return replay_exposure(mirrored, checkpointed)
+        return replay_exposure(mirrored, seen)
 
     def _in_scope(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         return {partition: offset for partition, offset in offsets.items() if self.topics.matches(partition.topic)}
@@ -58,7 +59,7 @@ class StatusCheck:
     """Collects the status of one service.
 
     ``checks``: one per region; a single sample without a canary keeps them quick and free of writes. ``lag`` and
-    ``replay``: None where no mirror is configured.
+    ``replay``: None where no mirror is configured, ``offsets`` (the totals of a forecast) as well.
     """
 
     project: str
@@ -68,6 +69,7 @@ class StatusCheck:
     checks: Sequence[HealthCheck]
     lag: LagCheck | None
     replay: ReplayCheck | None
+    offsets: Callable[[], Mapping[str, Any]] | None
     redirects: Sequence[RedirectTarget]
     clock: Clock
 
@@ -86,6 +88,7 @@ class StatusCheck:
             regions=regions,
             lag=self._lag(is_silent=is_silent),
             replay=self._replay(is_silent=is_silent),
+            offsets=self._offsets(is_silent=is_silent),
             redirects={target.name: self._redirect(target) for target in self.redirects},
             last_run=last_run,
         )
@@ -103,6 +106,16 @@ class StatusCheck:
             return None
         try:
             return self.replay.run(is_silent=is_silent)
+        except DrkitError as error:
+            return NotRead(error.message)
+
+    def _offsets(self, *, is_silent: bool) -> Mapping[str, Any] | NotRead | None:
+        if self.offsets is None:
+            return None
+        if is_silent:
+            return NotRead(f"{self.primary} does not answer; drkit offsets forecast goes by what was seen last")
+        try:
+            return self.offsets()
         except DrkitError as error:
             return NotRead(error.message)
 

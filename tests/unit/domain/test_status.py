@@ -40,6 +40,7 @@ STATUS = Status(
     regions={"taipei": TAIPEI, "tokyo": TOKYO},
     lag=MirrorLag((PartitionLag(P, Exactly(2), 0.5), PartitionLag(Q, AtMost(10), 1.5))),
     replay=replay_exposure({"g": {P: 30, Q: 7}}, {"g": {P: 10, Q: 7}}),
+    offsets={"exact": 7, "partitions": 9, "replay": {"records": 3}, "mm2_replay": {"records": None}},
     redirects={
         "kafka.shop": RedirectStatus(
             "kafka.shop", ("127.0.0.1",), "taipei", {"ns1": ("127.0.0.1",), "ns2": ("127.0.0.9",), "ns3": ()}
@@ -56,6 +57,7 @@ NOTHING = Status(
     regions={"taipei": RegionHealth("taipei", Role.PRIMARY, Unreachable(()), (Sample(Silent("timed out")),))},
     lag=NotRead("Connect does not answer"),
     replay=None,
+    offsets=NotRead("taipei does not answer"),
     redirects={"kafka.shop": NotRead("throttled")},
     last_run=None,
 )
@@ -68,9 +70,9 @@ def test_exposure_is_what_was_committed_after_the_last_checkpoint() -> None:
     assert exposure.groups == {
         "ahead": Exactly(0),
         "g": AtMost(20),
-        "new": NotKnown("new has no checkpoint in t-0"),
+        "new": NotKnown("nobody saw where new is in t-0"),
     }
-    assert exposure.records == NotKnown("new has no checkpoint in t-0")
+    assert exposure.records == NotKnown("nobody saw where new is in t-0")
 
 
 def test_without_the_source_the_exposure_is_unknown_per_group() -> None:
@@ -119,6 +121,7 @@ def test_text() -> None:
         "mirror    taipei -> tokyo  <= 12 records behind, 1.5 s",
         "exposure  loss now         <= 12 records, 1.5 s",
         "exposure  replay now       <= 20 records in 1 groups",
+        "offsets   moved now        7 of 9 positions exact; read again: 3 records, by MirrorMaker 2 alone unknown",
         "redirect  kafka.shop       127.0.0.1 (taipei); 1 of 3 name servers agree",
         "last run  run-1            failover, planned: succeeded, 2025-12-01T00:00:00+00:00",
         "  tokyo: 1 of 2 tasks of src\\x1b[2J have failed",
@@ -132,6 +135,7 @@ def test_text_of_what_could_not_be_read() -> None:
         "mirror    taipei -> tokyo  unknown: Connect does not answer",
         "exposure  loss now         unknown",
         "exposure  replay now       unknown",
+        "offsets   moved now        unknown: taipei does not answer",
         "redirect  kafka.shop       unknown: throttled",
         "last run  none",
     ]

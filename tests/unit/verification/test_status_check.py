@@ -50,7 +50,8 @@ class Service:
         self.source, self.target = MemoryRegion("a"), MemoryRegion("b", fenced=True)
         self.source.add(P, ["x", "y", "z"])
         self.source.committed = {"g": {P: 3, TopicPartition("other", 0): 9}, "drkit.own": {P: 3}}
-        self.checkpointed: GroupOffsets = {"g": {P: 1}}
+        self.seen: GroupOffsets = {"g": {P: 1}}
+        self.offsets = {"exact": 1}
         self.connect = MemoryConnect({P: 1})
         self.redirect = Redirect(("address of a",))
 
@@ -63,7 +64,8 @@ class Service:
             standby="b",
             checks=[self._health(self.source, Role.PRIMARY), self._health(self.target, Role.STANDBY)],
             lag=LagCheck(self.source, self.connect, "src", TOPICS, FakeClock()),
-            replay=ReplayCheck(self.source, groups, TOPICS, lambda: self.checkpointed),
+            replay=ReplayCheck(self.source, groups, TOPICS, lambda: self.seen),
+            offsets=lambda: self.offsets,
             redirects=[self.redirect],
             clock=FakeClock(),
         )
