@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from drkit.domain.kafka import (
     Acl,
@@ -38,10 +39,14 @@ class FakeCluster:
     committed: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
     acls: set[Acl] = field(default_factory=set)
+    topic_ids: dict[str, str] = field(default_factory=dict)
+    """A topic that is made again has another id."""
+    ids: Iterator[int] = field(default_factory=count)
 
     def create(self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
         """Make a topic."""
         self.configs[topic] = dict(configs or {})
+        self.topic_ids[topic] = f"id-{next(self.ids)}"
         for number in range(partitions):
             partition = TopicPartition(topic, number)
             self.logs[partition] = FakeLog(partition)
@@ -121,7 +126,9 @@ class FakeKafka(Scripted):
 
     def topics(self) -> Mapping[str, TopicDescription]:
         return {
-            name: TopicDescription(name, f"id-of-{name}", topic.partitions, dict(self.cluster.configs[name]))
+            name: TopicDescription(
+                name, self.cluster.topic_ids[name], topic.partitions, dict(self.cluster.configs[name])
+            )
             for name, topic in self.describe_topics().items()
         }
 

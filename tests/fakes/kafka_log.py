@@ -76,6 +76,11 @@ class FakeLog:
     def range(self) -> LogRange:
         return LogRange(self.start, self.end, self.stable_end)
 
+    def compact_away(self, *offsets: int) -> None:
+        """The log cleaner removes these records; their offsets stay."""
+        for offset in offsets:
+            self.entries[offset - self.start] = Entry(None, None)
+
     def append(
         self,
         value: bytes | None,

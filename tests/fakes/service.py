@@ -91,18 +91,20 @@ class FakeService:
         self._carried[partition] = records[-1].offset
         self.put_position(partition, records[-1].offset)
 
-    def sync(self, partition: TopicPartition, upstream: int, downstream: int) -> None:
+    def sync(self, partition: TopicPartition, upstream: int, downstream: int, *, at_ms: int = 0) -> None:
         """MM2 writes an offset sync."""
         key, value = (
             _name(partition.topic) + struct.pack(">i", partition.partition),
             struct.pack(">qq", upstream, downstream),
         )
-        self.target.cluster.logs[TopicPartition(self.flow.offset_syncs_topic, 0)].append(value, key=key)
+        self.target.cluster.logs[TopicPartition(self.flow.offset_syncs_topic, 0)].append(value, key=key, at_ms=at_ms)
 
-    def checkpoint(self, group: str, partition: TopicPartition, upstream: int, *, at_ms: int = 0) -> None:
+    def checkpoint(
+        self, group: str, partition: TopicPartition, upstream: int, *, downstream: int = 0, at_ms: int = 0
+    ) -> None:
         """MM2 writes a checkpoint; ``partition`` has the target's topic."""
         key = _name(group) + _name(partition.topic) + struct.pack(">i", partition.partition)
-        value = struct.pack(">hqq", 0, upstream, 0) + _name("")
+        value = struct.pack(">hqq", 0, upstream, downstream) + _name("")
         self.target.cluster.logs[TopicPartition(self.flow.checkpoints_topic, 0)].append(value, key=key, at_ms=at_ms)
 
     def put_position(self, partition: TopicPartition, offset: int | None, *, connector: str | None = None) -> None:

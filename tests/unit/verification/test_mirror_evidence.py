@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.offsets import Ahead, Bounded, Exact, Unavailable
+from drkit.domain.mm2_records import OffsetSync
+from drkit.domain.offsets import Ahead, Bounded, Exact, OffsetMap, Tail, TargetLog, Unavailable
+from drkit.domain.sync_log import LoggedSync
 from drkit.errors import RefusedError
 from drkit.verification.mirror_evidence import CheckpointPositions, ConnectOffsets, SyncHistory
 from tests.fakes.service import OFFSETS_TOPIC, ORDERS, FakeService
@@ -191,3 +193,80 @@ def test_a_checkpoints_topic_is_left_also_when_it_cannot_be_read(service: FakeSe
     with pytest.raises(RefusedError):
         CheckpointPositions(service.target, service.flow).read()
     assert [tail.is_closed for tail in service.target.tails] == [True]
+
+
+def _logged(offset: int, partition: TopicPartition, upstream: int, downstream: int) -> LoggedSync:
+    return LoggedSync(offset, 0, OffsetSync(partition, upstream, downstream))
+
+
+def test_what_compaction_took_comes_from_the_archive(service: FakeService) -> None:
+    partition = service.topic()
+    log = service.target.cluster.logs[TopicPartition(service.flow.offset_syncs_topic, 0)]
+    for number in range(5):
+        service.sync(partition, 10 * number, 11 * number)
+    log.compact_away(1, 3)
+    asked = []
+
+    def archive() -> list[LoggedSync]:
+        asked.append("archive")
+        return [_logged(1, partition, 10, 11), _logged(2, partition, 20, 22)]
+
+    history = SyncHistory(service.target, service.flow.offset_syncs_topic, archive=archive)
+    assert list(history.read()[partition].pairs()) == [(0, 0), (10, 11), (20, 22), (40, 44)]
+    assert not history.is_whole, "the fourth is in neither"
+    service.sync(partition, 50, 55)
+    assert history.read()[partition].upstream[-1] == 50
+    assert asked == ["archive"]
+    assert history.size == 5
+
+
+def test_a_whole_topic_needs_no_archive(service: FakeService) -> None:
+    partition = service.topic()
+    service.sync(partition, 5, 7)
+
+    def archive() -> list[LoggedSync]:
+        raise AssertionError("asked")
+
+    history = SyncHistory(service.target, service.flow.offset_syncs_topic, archive=archive)
+    assert list(history.read()[partition].pairs()) == [(5, 7)]
+    assert history.is_whole
+
+
+def test_where_syncs_are_missing_no_source_is_taken_for_one_without_holes(service: FakeService) -> None:
+    partition = service.topic()
+    log = service.target.cluster.logs[TopicPartition(service.flow.offset_syncs_topic, 0)]
+    for number in range(30):
+        service.sync(partition, 10 * number, 10 * number)
+    tail = Tail(290, 290, 291)
+
+    def is_hole_free() -> bool:
+        history = SyncHistory(service.target, service.flow.offset_syncs_topic)
+        return OffsetMap(history.read()[partition], TargetLog(0, 291), tail).is_hole_free
+
+    assert is_hole_free()
+    log.compact_away(25)
+    assert not is_hole_free(), "four intervals after the gap are too few"
+
+
+def _renewed(service: FakeService, partition: TopicPartition, *, seen_ms: int) -> list[tuple[int, int]]:
+    history = SyncHistory(
+        service.target, service.flow.offset_syncs_topic, renewed_ms=lambda: {partition.topic: seen_ms}
+    )
+    return list(history.read()[partition].pairs())
+
+
+def test_a_topic_made_anew_begins_with_the_first_rewind_after_it_was_seen_last(service: FakeService) -> None:
+    partition = service.topic()
+    for upstream, downstream, at_ms in ((0, 0, 1_000), (50, 50, 2_000), (40, 51, 3_000), (60, 71, 400_000)):
+        service.sync(partition, upstream, downstream, at_ms=at_ms)
+    for upstream, downstream in ((0, 72), (10, 82)):
+        service.sync(partition, upstream, downstream, at_ms=500_000)
+    assert _renewed(service, partition, seen_ms=490_000) == [(0, 72), (10, 82)]
+    assert _renewed(service, partition, seen_ms=2_500)[0] == (40, 51), "the earlier of two is the safe one"
+
+
+def test_without_a_rewind_the_old_map_stays(service: FakeService) -> None:
+    partition = service.topic()
+    for upstream in (0, 50):
+        service.sync(partition, upstream, upstream, at_ms=1_000)
+    assert _renewed(service, partition, seen_ms=900) == [(0, 0), (50, 50)]
