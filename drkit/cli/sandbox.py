@@ -64,6 +64,9 @@ def after_up(config_path: Path) -> None:
     help="Everything on 127.0.0.1, a port per region, redirect by TXT [only where there are no others].",
 )
 @click.option("--port-base", type=int, metavar="PORT", help="First port on a single address [from the subnet].")
+@click.option(
+    "--exactly-once/--at-least-once", default=None, help="How MirrorMaker 2 carries records over [exactly once]."
+)
 @output_option
 def up(
     *,
@@ -73,6 +76,7 @@ def up(
     environment: str | None,
     single_address: bool | None,
     port_base: int | None,
+    exactly_once: bool | None,
     output: str,
 ) -> None:
     """Start it, or what is missing of it, and wait until everything answers.
@@ -85,7 +89,13 @@ def up(
       drkit --config .drkit/sandbox/drkit.yaml failover --to ap-northeast-1
     """
     box = open_sandbox(
-        directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base
+        directory,
+        subnet,
+        kafka_version,
+        environment,
+        single_address=single_address,
+        port_base=port_base,
+        exactly_once=exactly_once,
     )
     with _progress() as progress:
         status = box.up(progress)
@@ -150,6 +160,7 @@ def open_sandbox(
     *,
     single_address: bool | None = None,
     port_base: int | None = None,
+    exactly_once: bool | None = None,
 ) -> Sandbox:
     """The sandbox in a directory. Raises ``UsageError`` where its packages are not installed."""
     try:
@@ -158,7 +169,15 @@ def open_sandbox(
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise UsageError(f"the sandbox needs the package {error.name}", hint="pip install 'drkit[sandbox]'") from error
-    return Sandbox(directory, subnet, kafka_version, environment, single_address=single_address, port_base=port_base)
+    return Sandbox(
+        directory,
+        subnet,
+        kafka_version,
+        environment,
+        single_address=single_address,
+        port_base=port_base,
+        exactly_once=exactly_once,
+    )
 
 
 @contextmanager

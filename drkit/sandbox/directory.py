@@ -47,6 +47,7 @@ class Request:
     environment: str | None = None
     single_address: bool | None = None
     port_base: int | None = None
+    exactly_once: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Identity:
     single_address: bool
     port_base: int
     cluster_ids: dict[str, str]
+    exactly_once: bool = True
+    """Whether the mirror's workers run with Connect's exactly-once support."""
 
     @property
     def layout(self) -> Layout:
@@ -85,6 +88,7 @@ def new_identity(request: Request) -> Identity:
         single_address=single,
         port_base=port_base,
         cluster_ids={region: _cluster_id() for region in REGIONS},
+        exactly_once=request.exactly_once is not False,
     )
 
 

@@ -119,6 +119,7 @@ class KafkaProcesses:
                 username="mirror",
                 password=self._directory.mirror_password,
             ),
+            exactly_once=self._identity.exactly_once,
             replication_factor=1,
             secrets_directory=str(self._directory.secrets),
         )

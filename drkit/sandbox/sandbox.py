@@ -58,8 +58,8 @@ class Fault(StrEnum):
 class Sandbox:
     """The sandbox in a directory, whether it exists yet or not.
 
-    ``subnet``, ``kafka_version``, ``environment``, ``single_address`` and ``port_base`` are for a new one; None means
-    the default (127.31, 4.3.1, staging, an address per region where this machine has them) or what is there.
+    Everything but the directory is for a new one; None means the default (127.31, 4.3.1, staging, an address per region
+    where this machine has them, a mirror with exactly-once support) or what is there.
     """
 
     def __init__(
@@ -71,9 +71,10 @@ class Sandbox:
         *,
         single_address: bool | None = None,
         port_base: int | None = None,
+        exactly_once: bool | None = None,
     ) -> None:
         self._directory = Directory(directory)
-        self._request = Request(subnet, kafka_version, environment, single_address, port_base)
+        self._request = Request(subnet, kafka_version, environment, single_address, port_base, exactly_once)
         self._processes = Processes(self._directory.root)
 
     @property
@@ -170,7 +171,7 @@ class Sandbox:
             self._processes.kill()
             refuse_taken_ports(identity.layout, process_endpoints(identity.layout))
             self._directory.create(identity)
-        for name in ("subnet", "kafka_version", "environment", "single_address", "port_base"):
+        for name in ("subnet", "kafka_version", "environment", "single_address", "port_base", "exactly_once"):
             wanted, present = getattr(self._request, name), getattr(identity, name)
             if wanted is not None and wanted != present:
                 raise RefusedError(

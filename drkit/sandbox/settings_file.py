@@ -53,6 +53,7 @@ replication:
   policy: identity
   topics: ['{topics}']
   groups: ['.*']
+  exactly_once: {exactly_once}
   replication_factor: 1
   # New topics and groups are found within 5 s.
   refresh_seconds: 3
@@ -99,6 +100,7 @@ def settings_text(identity: Identity, directory: Directory, zone_id: str) -> str
     values = "".join(f'{region.name}: ["{layout.record_value(region.name)}"]\n' for region in layout.regions)
     tail = _TAIL.format(
         topics=rf"{PROJECT}\.{identity.environment}\..*",
+        exactly_once=json.dumps(identity.exactly_once),
         zone_id=zone_id,
         zone=ZONE,
         record=f"{BOOTSTRAP_NAME}.",
