@@ -190,6 +190,8 @@ def broker_properties(region: RegionLayout, storage: Path, *, admin_password: st
         "offsets.topic.num.partitions": "8",
         "transaction.state.log.num.partitions": "8",
         "group.initial.rebalance.delay.ms": "0",
+        # A third of the heap by default, and twice that while the log cleaner is reconfigured.
+        "log.cleaner.dedupe.buffer.size": str(16 << 20),
         # A killed broker may register again only when its session is over: not after the default 9 s.
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "4000",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ _GROUPS = 8
 
 def topic_of(policy: str, kind: str) -> str:
     """On the source."""
-    return f"matrix.{policy}.{kind}"
+    return f"matrix-{policy}.staging.{kind}"
 
 
 @dataclass
@@ -104,7 +105,7 @@ class Flow:
         """Where MM2 puts groups all over the logs: its own checkpoints, the log start where it gives none."""
         wanted = {(p, u): f"m-{p}-{u}" for p, end in ends.items() for u in quantiles(end, _GROUPS)}
         for (p, u), group in wanted.items():
-            assert self.service._world.regions[PRIMARY].writer.alter_group_offsets(group, {p: u}) == ()
+            assert not self.service._world.regions[PRIMARY].writer.alter_group_offsets(group, {p: u})
         reader, names = self.service._world.regions[STANDBY].reader, self.service._readings.names(PRIMARY)
         checkpoints = CheckpointPositions(reader, flow_of(self.service.settings, PRIMARY), names.on_source)
 
@@ -139,13 +140,15 @@ class MatrixService:
         status = box.up()
         self.clients: dict[str, Any] = {region: one.clients["admin"] for region, one in status.regions.items()}
         for region in self.clients:
-            self.configure_brokers(region, {"log.cleaner.backoff.ms": "100", "log.cleaner.min.cleanable.ratio": "0.01"})
+            self.configure_brokers(region, {"log.cleaner.backoff.ms": "100"})
         self._admin = AdminClient(dict(self.clients[PRIMARY]))
         self.flows = {policy: self._flow(directory, policy) for policy in policies}
-        self._plain = Producer({**self.clients[PRIMARY], "enable.idempotence": True, "linger.ms": 2})
-        self._transactional = Producer({**self.clients[PRIMARY], "transactional.id": "matrix", "linger.ms": 2})
+        quick = {**self.clients[PRIMARY], "linger.ms": 2, "log_level": 0}
+        self._plain = Producer({**quick, "enable.idempotence": True})
+        self._transactional = Producer({**quick, "transactional.id": "matrix"})
         self._transactional.init_transactions(20)
-        self._number = 0
+        self._number = self._round = 0
+        self._started_ms = int(time.time() * 1000)
 
     def close(self) -> None:
         """Leave the sandbox as it is."""
@@ -157,24 +160,27 @@ class MatrixService:
             flow.service.mm2_apply(None, resume=True, progress=lambda _: None)
 
     def configure_brokers(self, region: str, configs: Mapping[str, str]) -> None:
-        """Set cluster-wide dynamic configs."""
+        """Set dynamic configs of the only broker."""
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in configs.items()
         ]
         admin = AdminClient(dict(self.clients[region]))
         for future in admin.incremental_alter_configs(
-            [ConfigResource(ResourceType.BROKER, "", incremental_configs=entries)]
+            [ConfigResource(ResourceType.BROKER, "1", incremental_configs=entries)]
         ).values():
             future.result(20)
 
     def write(self) -> None:
         """One round: some records into every topic, and a few aborted ones into the transactional."""
+        self._round += 1
         for flow in self.flows.values():
             for kind in ("plain", "compacted"):
                 for number in range(_RECORDS):
+                    # Every fourth key is never written again, so that what stays lies among what goes.
+                    key = b"%d" % (self._number if number % 4 == 0 else number)
                     for partition in range(_PARTITIONS):
-                        key = b"key-%d" % (number % 7) if kind == "compacted" else None
-                        self._produce(self._plain, flow, TopicPartition(topic_of(flow.policy, kind), partition), key)
+                        where = TopicPartition(topic_of(flow.policy, kind), partition)
+                        self._produce(self._plain, flow, where, key if kind == "compacted" else None)
             for number in range(_RECORDS // 5):
                 self._transaction(flow, is_aborted=number % 4 == 3)
         assert self._plain.flush(20) == 0
@@ -200,7 +206,11 @@ class MatrixService:
             assert error is None, error
             flow.written.setdefault(partition, {})[content] = message.offset()
 
-        producer.produce(partition.topic, content, key, partition.partition, on_delivery=acknowledged)
+        # A log's segments roll by the records' time: only what is in an older one is compacted.
+        at_ms = self._started_ms + 1000 * self._round
+        producer.produce(
+            partition.topic, content, key, partition.partition, on_delivery=acknowledged, timestamp=at_ms
+        )
         producer.poll(0)
 
     def await_mirrored(self) -> None:
@@ -225,7 +235,7 @@ class MatrixService:
 
                     def has_holes(f: Flow = flow, p: TopicPartition = there) -> bool:
                         log = f.log(region, p)
-                        return log[-1][0] - log[0][0] + 1 > len(log) + 20
+                        return log[-1][0] + 1 > len(log) + _RECORDS // 2
 
                     eventually(has_holes, timeout_seconds=60, because=f"{there} at {region} is compacted", every=0.5)
 
@@ -244,7 +254,7 @@ class MatrixService:
         document = yaml.safe_load(self.box.config.read_text())
         document["project"] = f"matrix-{policy}"
         document["state"]["prefix"] = policy
-        document["replication"] |= {"policy": policy, "topics": [rf"matrix\.{policy}\..*"]}
+        document["replication"] |= {"policy": policy, "topics": [rf"matrix-{policy}\.staging\..*"]}
         path = directory / f"{policy}.yaml"
         path.write_text(yaml.safe_dump(document))
         topics = [
