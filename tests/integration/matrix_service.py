@@ -37,7 +37,7 @@ from tests.waiting import eventually
 
 KINDS = ("plain", "compacted", "transactional")
 _PARTITIONS = 2
-_RECORDS = 40
+_RECORDS = 160
 """Per round, partition and kind."""
 _COMPACTION = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
 _GROUPS = 8
@@ -86,13 +86,13 @@ class Flow:
     def translate(
         self, ends: Mapping[TopicPartition, int], *, alive: bool, samples: SampleProvider | None = None
     ) -> Iterator[tuple[TopicPartition, int, Verdict]]:
-        """The verdict on every position there can be."""
+        """The verdict on every position; a source that is alive was drained, and of a dead one the mirror stopped."""
         mode = FailoverMode.PLANNED if alive else FailoverMode.DISASTER
         made = self.service._readings.translator(PRIMARY, STANDBY, mode)
         translator = made if alive else replace(made, samples=samples)
         last = max(ends.values())
         committed = {f"{u:06d}": {p: u for p, end in ends.items() if u <= end} for u in range(last + 1)}
-        for row in translator.translate(committed, is_final=not alive):
+        for row in translator.translate(committed, drained_to=ends if alive else None, is_final=not alive):
             yield row.partition, row.upstream, row.verdict
 
     def samples(self, ends: Mapping[TopicPartition, int]) -> SampleProvider:
@@ -181,7 +181,7 @@ class MatrixService:
                     for partition in range(_PARTITIONS):
                         where = TopicPartition(topic_of(flow.policy, kind), partition)
                         self._produce(self._plain, flow, where, key if kind == "compacted" else None)
-            for number in range(_RECORDS // 5):
+            for number in range(_RECORDS // 10):
                 self._transaction(flow, is_aborted=number % 4 == 3)
         assert self._plain.flush(20) == 0
 
@@ -208,9 +208,7 @@ class MatrixService:
 
         # A log's segments roll by the records' time: only what is in an older one is compacted.
         at_ms = self._started_ms + 1000 * self._round
-        producer.produce(
-            partition.topic, content, key, partition.partition, on_delivery=acknowledged, timestamp=at_ms
-        )
+        producer.produce(partition.topic, content, key, partition.partition, on_delivery=acknowledged, timestamp=at_ms)
         producer.poll(0)
 
     def await_mirrored(self) -> None:

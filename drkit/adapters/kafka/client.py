@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from drkit.adapters.kafka.failures import is_authentication, is_one_of, translated
+from drkit.adapters.kafka.failures import is_authentication, is_lost_handshake, is_one_of, translated
 from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
 from drkit.errors import ConfigError, DrkitError
@@ -109,7 +109,8 @@ class Connection:
                 return self._result(what, future, deadline + 1.0)
             except KafkaException as error:
                 is_over = time.monotonic() + _AGAIN_SECONDS > deadline
-                if again is None or is_over or not is_one_of(error.args[0], _MOVES):
+                passes = is_one_of(error.args[0], _MOVES) or is_lost_handshake(error.args[0])
+                if again is None or is_over or not passes:
                     raise translated(error, what, self.region, self._last_error) from error
             time.sleep(_AGAIN_SECONDS)
             future = again()

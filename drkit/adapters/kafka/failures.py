@@ -40,7 +40,18 @@ def is_one_of(error: Any, names: tuple[str, ...]) -> bool:
 
 def is_authentication(error: Any) -> bool:
     """Whether a ``KafkaError`` says that the identity was refused; more time does not help."""
-    return is_one_of(error, _AUTHENTICATION)
+    return is_one_of(error, _AUTHENTICATION) and not is_lost_handshake(error)
+
+
+def is_lost_handshake(error: Any) -> bool:
+    """Whether a connection broke during the SASL handshake, which librdkafka calls a failed authentication.
+
+    The broker said nothing: librdkafka connects again by itself (confluent-kafka-dotnet issue 2284).
+    """
+    from confluent_kafka import KafkaError
+
+    lost = (KafkaError._TRANSPORT, KafkaError._DESTROY)  # noqa: SLF001
+    return is_one_of(error, ("_AUTHENTICATION",)) and any(KafkaError(code).str() in error.str() for code in lost)
 
 
 def has_code(error: DrkitError, names: tuple[str, ...]) -> bool:
@@ -66,7 +77,7 @@ def translated(error: BaseException | None, what: str, region: str, last_error: 
         )
     if code_known and is_one_of(cause, AUTHORIZATION):
         return AuthError(f"{where}: {text}", hint="drkit's principal lacks this permission on the cluster")
-    if not code_known or is_one_of(cause, _TRANSPORT):
+    if not code_known or is_one_of(cause, _TRANSPORT) or is_lost_handshake(cause):
         detail = f": {last_error.str()}" if last_error is not None else ""
         return UnreachableError(f"{where}: {text}{detail}", hint="is the cluster up, and reachable from here?")
     return RefusedError(f"{where}: {text}")
