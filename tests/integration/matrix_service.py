@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +41,8 @@ _RECORDS = 160
 """Per round, partition and kind."""
 _COMPACTION = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
 _GROUPS = 8
+
+Positions = Callable[[], Mapping[TopicPartition, int]]
 
 
 def topic_of(policy: str, kind: str) -> str:
@@ -212,17 +214,16 @@ class MatrixService:
         producer.poll(0)
 
     def await_mirrored(self) -> None:
-        """Until the target has a copy of the newest record of each partition, and of whatever is before it."""
+        """Until the mirror has committed the newest record of each partition: with it, whatever is before it."""
         for flow in self.flows.values():
-            for partition in flow.partitions:
-                copy = flow.on_target(partition)
-                newest = flow.log(PRIMARY, partition)[-1][1]
-                eventually(
-                    lambda f=flow, c=copy, n=newest: n in {content for _, content in f.log(STANDBY, c)},  # type: ignore[misc]
-                    timeout_seconds=90,
-                    because=f"the newest record of {partition} is mirrored",
-                    every=0.3,
-                )
+            newest = {partition: flow.log(PRIMARY, partition)[-1][0] for partition in flow.partitions}
+            positions = flow.service._world.mirror_into(STANDBY).positions
+
+            def is_through(p: Positions = positions, n: Mapping[TopicPartition, int] = newest) -> bool:
+                found = p()
+                return all(found.get(partition, -1) >= offset for partition, offset in n.items())
+
+            eventually(is_through, timeout_seconds=90, because=f"{flow.policy} is mirrored to the end", every=0.3)
 
     def await_compacted(self, region: str) -> None:
         """Until the cleaner has made holes in every compacted topic of the region."""
