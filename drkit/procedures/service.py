@@ -120,6 +120,8 @@ class Service(Inspection):
                         if look.errors:
                             raise look.errors[0]
                         return
+                    # A look may take longer than the time between two: then nothing is waited for.
+                    self._interrupt.raise_if_asked()
                     self._world.clock.sleep(every_seconds - look.seconds)
         except InterruptedRunError:
             # To be ended is how a service ends.
