@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ def _box(tmp_path: Path) -> Iterator[Sandbox]:
 
 @contextmanager
 def _watching(box: Sandbox, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = ["drkit", "--config", str(box.config), "offsets", "watch", "--every", "1", "--output", "json"]
+    options = ("--config", str(box.config), "offsets", "watch", "--every", "1", "--output", "json")
+    command = [sys.executable, "-m", "drkit", *options]
     with log.open("wb") as out, subprocess.Popen(command, stdout=out) as process:
         try:
             yield process
