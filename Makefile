@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-disaster test test-fast check lint types layers docs bench lock clean
+.PHONY: help install demo demo-disaster test test-fast simulate check lint types layers docs bench lock clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,11 @@ demo-disaster: $(READY) ## the source broker is killed under load
 	$(BIN)/drkit demo --disaster
 
 test: $(READY) ## all tests, on real brokers too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not sandbox' -n auto
+	$(BIN)/python -m pytest -m sandbox --durations=15
+
+simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off
+	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py
 
 test-fast: $(READY) ## the tests that need no broker
 	$(BIN)/python -m pytest -m 'not sandbox' -n auto

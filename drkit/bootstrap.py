@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from drkit.adapters.aws.objects import S3ObjectStore
 from drkit.adapters.aws.route53 import Route53Record
@@ -17,10 +17,11 @@ from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.adapters.local import host
 from drkit.adapters.local.clock import SystemClock
-from drkit.adapters.local.files import append_line
+from drkit.adapters.local.files import LocalObjectStore, append_line, require_private
 from drkit.adapters.local.hooks import HookFenceDriver
 from drkit.adapters.local.probes import HttpHealthProbe
 from drkit.config import models
+from drkit.config.chosen import Chosen
 from drkit.config.load import find_config, load
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings, resolve_path
@@ -28,9 +29,12 @@ from drkit.config.rules import principal_of
 from drkit.config.secrets import resolve_secret
 from drkit.domain.fence import FenceScope
 from drkit.engine.interrupt import Interrupt, InterruptibleClock
-from drkit.ports import FenceDriver, ObjectStore
+from drkit.errors import DrkitError, UnreachableError
+from drkit.ports import FenceDriver, ObjectStore, Progress
 from drkit.procedures.answers import ThisProcess
 from drkit.procedures.service import Service
+from drkit.procedures.upload import Upload
+from drkit.steps.stand_in import stand_in
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.mirror_evidence import ConnectOffsets
 
@@ -38,32 +42,59 @@ _HEALTH_SECONDS: Final = 3.0
 
 
 @contextmanager
-def open_service(config_path: str | None) -> Iterator[Service]:
+def open_service(chosen: Chosen | str | None) -> Iterator[Service]:
     """Everything that commands need for the service of one ``drkit.yaml``; connections are made when they are used.
 
-    Raises ``UsageError`` without a file, ``ConfigError`` for an invalid one or a secret that cannot be read,
-    ``RefusedError`` for another AWS account than the configured one.
+    ``chosen``: what the command line says, or just the file. Raises ``UsageError`` without a file, ``ConfigError`` for
+    an invalid one or a secret that cannot be read, ``RefusedError`` for another AWS account than the configured one,
+    or a directory that cannot stand in for the state bucket.
     """
-    path = find_config(config_path)
-    settings = load(path)
-    wiring = _Wiring(settings, path.resolve().parent)
-    with closing(wiring):
+    chosen = chosen if isinstance(chosen, Chosen) else Chosen(chosen)
+    path = find_config(chosen.config_path)
+    wiring = _Wiring(load(path), path.resolve().parent, chosen)
+    with closing(wiring), _named(chosen.state_directory):
         service = Service(
             world=wiring.world(),
             interrupt=wiring.interrupt,
             clock=wiring.system_clock,
             local_copy=wiring.append_to_local_copy,
             config_path=str(path),
-            process=ThisProcess(host.owner(), host.operator(), host.is_gone),
+            process=_this_process(),
         )
         with closing(service):
             yield service
 
 
+def upload_state(chosen: Chosen, progress: Progress) -> dict[str, Any]:
+    """Bring what a directory holds into the state bucket; as ``Upload.run``."""
+    path = find_config(chosen.config_path)
+    settings = load(path)
+    wiring = _Wiring(settings, path.resolve().parent, chosen)
+    with closing(wiring), _named(chosen.state_directory):
+        found = wiring.world().stand_in
+        return Upload(found, wiring.system_clock, _this_process(), settings.timeouts.lease_seconds, progress).run()
+
+
+def _this_process() -> ThisProcess:
+    return ThisProcess(host.owner(), host.operator(), host.is_gone)
+
+
+@contextmanager
+def _named(state_directory: Path | None) -> Iterator[None]:
+    """Commands that an error names need the same state."""
+    try:
+        yield
+    except DrkitError as error:
+        if state_directory is not None and "drkit " in error.hint and "--state" not in error.hint:
+            error.hint += f" (each with --state local:{state_directory})"
+        raise
+
+
 class _Wiring:
-    def __init__(self, settings: Settings, base: Path) -> None:
+    def __init__(self, settings: Settings, base: Path, chosen: Chosen) -> None:
         self._settings = settings
         self._base = base
+        self._chosen = chosen
         self._seconds = settings.timeouts.request_seconds
         self.system_clock = SystemClock()
         self.interrupt = Interrupt()
@@ -78,9 +109,8 @@ class _Wiring:
         self._writers: list[ConfluentWriter] = []
 
     def world(self) -> World:
-        if self._settings.aws.account_id is not None:
-            self._session.check_account()
-        store = S3ObjectStore(
+        self._check_account()
+        bucket = S3ObjectStore(
             self._session,
             self.system_clock,
             bucket=self._settings.state.bucket,
@@ -88,13 +118,33 @@ class _Wiring:
             prefix=self._settings.state.prefix,
             request_seconds=self._seconds,
         )
+        found, store = None, cast("ObjectStore", bucket)
+        if directory := self._chosen.state_directory:
+            require_private(directory)
+            store = LocalObjectStore(directory, request_seconds=self._seconds)
+            found = stand_in(self._settings, f"local:{directory}", store, bucket, primary=self._chosen.primary)
+            self._settings = self._settings.model_copy(update={"primary": found.primary})
         return World(
             settings=self._settings,
             regions={name: self._region(name, store) for name in self._settings.regions},
             store=store,
-            redirects=[Route53Record(self._session, self._clock, target) for target in self._settings.redirect],
+            stand_in=found,
+            redirects=[
+                Route53Record(self._session, self._clock, target, busy_seconds=self._settings.timeouts.redirect_seconds)
+                for target in self._settings.redirect
+            ],
             clock=self._clock,
         )
+
+    def _check_account(self) -> None:
+        if self._settings.aws.account_id is None:
+            return
+        try:
+            self._session.check_account()
+        except UnreachableError:
+            # What darkens the bucket may darken STS; a record is known by its zone's id and name all the same.
+            if self._chosen.state_directory is None:
+                raise
 
     def append_to_local_copy(self, run_id: str, line: str) -> None:
         directory = resolve_path(self._base, self._settings.state.local_dir)
@@ -106,7 +156,7 @@ class _Wiring:
 
     def _region(self, name: str, store: ObjectStore) -> RegionPorts:
         region = self._settings.regions[name]
-        settings = client_settings(region.cluster, self._secret)
+        settings = client_settings(region.cluster, self._secret, token_seconds=self._seconds)
         connection = Connection(name, settings, self._seconds)
         reader, writer = ConfluentReader(connection), ConfluentWriter(connection)
         self._writers.append(writer)
@@ -132,7 +182,7 @@ class _Wiring:
             own=principal_of(cluster.auth),
             open_by_default=fence.allow_everyone_if_no_acl_found,
         )
-        return AclFence(reader, writer, store, scope)
+        return AclFence(reader, writer, store, scope, adopts=self._chosen.state_directory is not None)
 
     def _mirror(self, name: str, connect: models.Connect | None, reader: ConfluentReader) -> Mirror | None:
         if connect is None:

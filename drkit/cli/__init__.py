@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from drkit import __version__
+from drkit.config.chosen import Chosen
 from drkit.errors import EXIT_CODE_MEANINGS, DrkitError, ExitCode
 
 _COMMANDS: Final = {
@@ -23,6 +24,7 @@ _COMMANDS: Final = {
     "failover": "drkit.cli.failover:failover",
     "fence": "drkit.cli.fence:fence",
     "init": "drkit.cli.config:init",
+    "internals": "drkit.cli.internals:internals",
     "mm2": "drkit.cli.mm2:mm2",
     "offsets": "drkit.cli.offsets:offsets",
     "resume": "drkit.cli.runs:resume",
@@ -31,7 +33,7 @@ _COMMANDS: Final = {
     "status": "drkit.cli.status:status",
     "switchover": "drkit.cli.failover:switchover",
 }
-"""Command to ``module:attribute``; a module is imported when its command is used or listed in full."""
+"""Command to ``module:attribute``; a module is imported when its command is used. One without a summary is hidden."""
 
 _SUMMARIES: Final = {
     "abort": "Undo an unfinished run.",
@@ -55,7 +57,7 @@ class _LazyGroup(click.Group):
     """Imports a command's module when it is used, so that ``drkit --help`` needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return sorted(_SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -75,9 +77,16 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--config", "config_path", metavar="FILE", help="drkit.yaml to use [DRKIT_CONFIG, else ./drkit.yaml].")
+@click.option(
+    "--state",
+    metavar="local:DIR",
+    envvar="DRKIT_STATE",
+    help="Break-glass: keep the state in a directory while the state bucket is dark [DRKIT_STATE].",
+)
+@click.option("--primary", metavar="REGION", help="With an empty --state local:DIR: which region is primary now.")
 @click.version_option(__version__, prog_name="drkit")
 @click.pass_context
-def cli(ctx: click.Context, config_path: str | None) -> None:
+def cli(ctx: click.Context, config_path: str | None, state: str | None, primary: str | None) -> None:
     """Disaster recovery for Apache Kafka and Amazon MSK.
 
     \b
@@ -85,7 +94,14 @@ def cli(ctx: click.Context, config_path: str | None) -> None:
       drkit failover --to ap-northeast-1     move the service
       drkit resume                           go on with an interrupted run
     """
-    ctx.obj = config_path
+    chosen = Chosen(config_path, state, primary)
+    if directory := chosen.state_directory:
+        click.echo(
+            f"warning: break-glass: the state is kept in local:{directory}, not in the state bucket; every further "
+            "command needs the same --state (or DRKIT_STATE)",
+            err=True,
+        )
+    ctx.obj = chosen
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 from drkit.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ def config() -> None:
 @config.command("check")
 @output_option
 @click.pass_obj
-def check(config_path: str | None, output: str) -> int:
+def check(chosen: Chosen, output: str) -> int:
     """Say everything that is wrong with the file.
 
     Each error with its line; exit code 10 if there is one. Asks no cluster: that is `drkit check`.
     """
     from drkit.config.load import examine, find_config
 
-    found = examine(find_config(config_path))
+    found = examine(find_config(chosen.config_path))
     if output == "json":
         document = {
             "schema": "drkit.config-check/1",
@@ -81,14 +82,14 @@ def schema() -> None:
 @config.command("show")
 @output_option
 @click.pass_obj
-def show(config_path: str | None, output: str) -> None:
+def show(chosen: Chosen, output: str) -> None:
     """Print the settings in force, defaults included.
 
     Secrets are references and stay so.
     """
     from drkit.config.load import find_config, load
 
-    settings = load(find_config(config_path)).model_dump(mode="json")
+    settings = load(find_config(chosen.config_path)).model_dump(mode="json")
     if output == "json":
         click.echo(json.dumps(settings))
         return

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 from drkit.errors import DrkitError, ExitCode, UsageError
 
 
@@ -46,6 +47,12 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N|unknown",
             help="Go on although groups would read up to N records again.",
         ),
+        click.option(
+            "--accept-foreign-groups",
+            is_flag=True,
+            help="Go on although there are share or Streams groups, whose positions are not carried over.",
+        ),
+        click.option("--again", metavar="REASON", help="Move the service again within an hour of another move."),
         click.option("--keep", is_flag=True, help="Leave a planned run that fails as it is; else it is undone."),
         output_option,
         click.pass_obj,
@@ -69,7 +76,12 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Go on although up to N records are lost, or although nobody knows how many.",
 )
 @click.option("--source-is-gone", is_flag=True, help="Treat a source that still answers as gone.")
-def failover(config_path: str | None, **options: Any) -> int:
+@click.option(
+    "--supersede",
+    is_flag=True,
+    help="With a region down: take the place of a run that can be neither finished nor undone.",
+)
+def failover(chosen: Chosen, **options: Any) -> int:
     """Move the service to another region.
 
     \b
@@ -81,22 +93,24 @@ def failover(config_path: str | None, **options: Any) -> int:
       drkit failover --to ap-northeast-1
       drkit failover --to ap-northeast-1 --mode disaster --accept-loss unknown
     """
-    return _move(config_path, "failover", options)
+    return _move(chosen, "failover", options)
 
 
 @click.command()
 @_shared
-def switchover(config_path: str | None, **options: Any) -> int:
+def switchover(chosen: Chosen, **options: Any) -> int:
     """Move the service to another region, drained, nothing lost.
 
     The same as ``drkit failover --mode planned``: refused when the source does not answer.
     """
     return _move(
-        config_path, "switchover", {**options, "mode": "planned", "accept_loss": None, "source_is_gone": False}
+        chosen,
+        "switchover",
+        {**options, "mode": "planned", "accept_loss": None, "source_is_gone": False, "supersede": False},
     )
 
 
-def _move(config_path: str | None, procedure: str, options: dict[str, Any]) -> int:
+def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
     from drkit import bootstrap
     from drkit.cli.live import listener
     from drkit.cli.render import plan_text, report_text
@@ -114,8 +128,11 @@ def _move(config_path: str | None, procedure: str, options: dict[str, Any]) -> i
         accept_loss=options["accept_loss"],
         accept_replay=options["accept_replay"],
         source_is_gone=options["source_is_gone"],
+        accept_foreign_groups=options["accept_foreign_groups"],
+        supersede=options["supersede"],
+        again=options["again"],
     )
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         plan = service.plan(request)
         if not as_json or not dry_run:
             click.echo(plan_text(plan), err=as_json)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 from drkit.errors import ExitCode
 
 
@@ -23,11 +24,11 @@ def fence() -> None:
 @click.argument("region")
 @output_option
 @click.pass_obj
-def status(config_path: str | None, region: str, output: str) -> int:
+def status(chosen: Chosen, region: str, output: str) -> int:
     """Say whether a region is fenced; exit code 5 if it is not."""
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         document = service.fence_status(region)
     _show(document, output)
     return int(ExitCode.DONE if document["fenced"] else ExitCode.REFUSED)
@@ -37,11 +38,11 @@ def status(config_path: str | None, region: str, output: str) -> int:
 @click.argument("region")
 @output_option
 @click.pass_obj
-def put(config_path: str | None, region: str, output: str) -> None:
+def put(chosen: Chosen, region: str, output: str) -> None:
     """Refuse the applications' writes in the standby; refused for the primary."""
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         _show(service.fence_put(region), output)
 
 
@@ -49,11 +50,11 @@ def put(config_path: str | None, region: str, output: str) -> None:
 @click.argument("region")
 @output_option
 @click.pass_obj
-def lift(config_path: str | None, region: str, output: str) -> None:
+def lift(chosen: Chosen, region: str, output: str) -> None:
     """Let the applications write again; removes only what drkit put."""
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         _show(service.fence_lift(region), output)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 from drkit.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def mm2() -> None:
 @click.option("--mode", type=click.Choice(["connect", "dedicated"]), default="connect", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files here, the worker's as well.")
 @click.pass_obj
-def render(config_path: str | None, flow: str | None, mode: str, out: Path | None) -> None:
+def render(chosen: Chosen, flow: str | None, mode: str, out: Path | None) -> None:
     """Print what Connect or a dedicated process is to be given.
 
     Connector configurations as one JSON object by name, or an mm2.properties. Asks no cluster; secrets stay references.
@@ -38,7 +39,7 @@ def render(config_path: str | None, flow: str | None, mode: str, out: Path | Non
     from drkit.config.load import find_config, load
     from drkit.config.mirror_templates import flow_of, render_connectors, render_dedicated, render_files
 
-    settings = load(find_config(config_path))
+    settings = load(find_config(chosen.config_path))
     direction = flow_of(settings, _source(settings, flow) or settings.primary)
     if out is None and mode == "connect":
         click.echo(json.dumps(render_connectors(settings, direction), indent=2))
@@ -61,7 +62,7 @@ def render(config_path: str | None, flow: str | None, mode: str, out: Path | Non
 @click.option("--resume", is_flag=True, help="Resume connectors that are stopped or paused, restart failed tasks.")
 @output_option
 @click.pass_obj
-def apply(config_path: str | None, flow: str | None, resume: bool, output: str) -> int:
+def apply(chosen: Chosen, flow: str | None, resume: bool, output: str) -> int:
     """Make topics and connectors as rendered.
 
     Then wait until they run. Safe to repeat: nothing is changed that is right already. Refused where it would start a
@@ -69,7 +70,7 @@ def apply(config_path: str | None, flow: str | None, resume: bool, output: str) 
     """
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         source = _source(service.settings, flow)
         document = service.mm2_apply(source, resume=resume, progress=lambda text: click.echo(text, err=True))
     return _show(document, output)
@@ -79,7 +80,7 @@ def apply(config_path: str | None, flow: str | None, resume: bool, output: str) 
 @click.option("--flow", metavar="SOURCE:TARGET", help=_FLOW_HELP)
 @output_option
 @click.pass_obj
-def status(config_path: str | None, flow: str | None, output: str) -> int:
+def status(chosen: Chosen, flow: str | None, output: str) -> int:
     """Show connectors, drift and known traps.
 
     Connectors with their tasks, what differs from the templates, and settings that lose, repeat or mangle records.
@@ -87,7 +88,7 @@ def status(config_path: str | None, flow: str | None, output: str) -> int:
     """
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         document = service.mm2_status(_source(service.settings, flow))
     return _show(document, output)
 

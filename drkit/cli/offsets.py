@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 
 if TYPE_CHECKING:
     from drkit.procedures.watch import Look
@@ -28,7 +29,7 @@ def offsets() -> None:
 @click.option("--group", "groups", metavar="GROUP", multiple=True, help="Only this group; may be repeated.")
 @output_option
 @click.pass_obj
-def translate(config_path: str | None, source: str, target: str, groups: tuple[str, ...], output: str) -> None:
+def translate(chosen: Chosen, source: str, target: str, groups: tuple[str, ...], output: str) -> None:
     """Show each group's position on the target, how sure it is, and why. Nothing is written.
 
     If the source does not answer, the positions come from MM2's checkpoints and the newest snapshot.
@@ -36,7 +37,7 @@ def translate(config_path: str | None, source: str, target: str, groups: tuple[s
     from drkit import bootstrap
     from drkit.cli.render import positions_text
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         rows = service.translate(source, target, groups)
     click.echo(json.dumps(rows) if output == "json" else positions_text(rows))
 
@@ -56,9 +57,7 @@ def translate(config_path: str | None, source: str, target: str, groups: tuple[s
 )
 @output_option
 @click.pass_obj
-def forecast(
-    config_path: str | None, source: str, target: str, groups: tuple[str, ...], seconds: float, output: str
-) -> None:
+def forecast(chosen: Chosen, source: str, target: str, groups: tuple[str, ...], seconds: float, output: str) -> None:
     """Show what a move would make groups read again. Nothing is written.
 
     By drkit's translation, and by MirrorMaker 2's own: its checkpoints and what groups have committed on the target.
@@ -67,7 +66,7 @@ def forecast(
     from drkit import bootstrap
     from drkit.cli.render import forecast_text
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         document = service.forecast(source, target, groups, measure_seconds=seconds)
     click.echo(json.dumps(document) if output == "json" else forecast_text(document))
 
@@ -86,7 +85,7 @@ def forecast(
 )
 @output_option
 @click.pass_obj
-def watch(config_path: str | None, seconds: float, once: bool, most_read: int, output: str) -> None:
+def watch(chosen: Chosen, seconds: float, once: bool, most_read: int, output: str) -> None:
     """Keep what would be gone with the primary, until Ctrl-C.
 
     Samples the groups' positions and the records there, and archives the offset syncs, in the state bucket: with the
@@ -94,7 +93,7 @@ def watch(config_path: str | None, seconds: float, once: bool, most_read: int, o
     """
     from drkit import bootstrap
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         service.watch(_show(output), every_seconds=seconds, most_read=most_read, once=once)
 
 

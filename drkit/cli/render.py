@@ -24,6 +24,7 @@ def plan_text(plan: Plan) -> str:
 def check_text(document: Mapping[str, Any]) -> str:
     """Readiness."""
     lines = [f"a failover to {document['to']} {'is possible' if document['ready'] else 'would be refused'}"]
+    lines += [f"  state kept in {printable(document['state'])}, not in the state bucket"] if "state" in document else []
     lines += [f"  {printable(problem)}" for problem in document["problems"]]
     if document["hint"]:
         lines.append(f"  next: {document['hint']}")

@@ -8,6 +8,7 @@ import sys
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 from drkit.errors import UsageError
 
 
@@ -16,25 +17,30 @@ from drkit.errors import UsageError
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option
 @click.pass_obj
-def resume(config_path: str | None, run_id: str | None, yes: bool, output: str) -> int:
+def resume(chosen: Chosen, run_id: str | None, yes: bool, output: str) -> int:
     """Go on with an unfinished run.
 
     Without RUN, the newest. The world is read again before anything is done.
     """
-    return _continue(config_path, "resume", run_id, yes=yes, output=output)
+    return _continue(chosen, "resume", run_id, yes=yes, output=output)
 
 
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--target-is-gone",
+    is_flag=True,
+    help="The opened region does not answer: open the old one without knowing whether applications wrote there.",
+)
 @output_option
 @click.pass_obj
-def abort(config_path: str | None, run_id: str | None, yes: bool, output: str) -> int:
+def abort(chosen: Chosen, run_id: str | None, yes: bool, target_is_gone: bool, output: str) -> int:
     """Undo an unfinished run.
 
     Without RUN, the newest. Refused once clients have been redirected: the way back is a failover to the old primary.
     """
-    return _continue(config_path, "abort", run_id, yes=yes, output=output)
+    return _continue(chosen, "abort", run_id, yes=yes, output=output, target_is_gone=target_is_gone)
 
 
 @click.group()
@@ -45,12 +51,12 @@ def runs() -> None:
 @runs.command("list")
 @output_option
 @click.pass_obj
-def list_runs(config_path: str | None, output: str) -> None:
+def list_runs(chosen: Chosen, output: str) -> None:
     """List runs, newest first."""
     from drkit import bootstrap
     from drkit.cli.render import runs_text
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         document = service.list_runs()
     click.echo(json.dumps(document) if output == "json" else runs_text(document))
 
@@ -59,28 +65,58 @@ def list_runs(config_path: str | None, output: str) -> None:
 @click.argument("run_id", metavar="RUN")
 @output_option
 @click.pass_obj
-def show_run(config_path: str | None, run_id: str, output: str) -> None:
+def show_run(chosen: Chosen, run_id: str, output: str) -> None:
     """Show a run: its steps, their evidence, and its outcome."""
     from drkit import bootstrap
     from drkit.cli.render import report_text
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         document = service.show_run(run_id)
     click.echo(json.dumps(document) if output == "json" else report_text(document))
 
 
-def _continue(config_path: str | None, verb: str, run_id: str | None, *, yes: bool, output: str) -> int:
+@runs.command("graph")
+@output_option
+def graph(output: str) -> None:
+    """Draw the life of a run as a Mermaid state diagram."""
+    from drkit.domain.lifecycle_graph import graph_document, mermaid
+
+    click.echo(json.dumps(graph_document()) if output == "json" else mermaid())
+
+
+@runs.command("upload")
+@output_option
+@click.pass_obj
+def upload(chosen: Chosen, output: str) -> None:
+    """Bring what `--state local:DIR` holds into the state bucket.
+
+    For when the bucket answers again. Nothing there is overwritten; a lineage that was continued elsewhere is refused.
+    """
+    from drkit import bootstrap
+
+    document = bootstrap.upload_state(chosen, lambda line: click.echo(line, err=True))
+    text = f"{len(document['uploaded'])} objects uploaded; the primary is {document['primary']}"
+    click.echo(json.dumps(document) if output == "json" else text)
+
+
+def _continue(
+    chosen: Chosen, verb: str, run_id: str | None, *, yes: bool, output: str, target_is_gone: bool = False
+) -> int:
     from drkit import bootstrap
     from drkit.cli.live import listener
     from drkit.cli.render import report_text
 
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on, and --yes was not given", hint="add --yes")
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         unfinished = service.unfinished_run(run_id)
         if not yes:
             click.confirm(f"{verb} {unfinished.run_id}, which {unfinished.summary}?", abort=True, err=True)
         with listener(unfinished.step_names) as view:
-            report = service.resume(unfinished, view) if verb == "resume" else service.abort(unfinished, view)
+            report = (
+                service.resume(unfinished, view)
+                if verb == "resume"
+                else service.abort(unfinished, view, target_is_gone=target_is_gone)
+            )
     click.echo(json.dumps(report.document) if output == "json" else report_text(report.document))
     return int(report.exit_code)

@@ -8,6 +8,7 @@ import time
 import click
 
 from drkit.cli.options import output_option
+from drkit.config.chosen import Chosen
 
 
 @click.command()
@@ -17,12 +18,12 @@ from drkit.cli.options import output_option
 )
 @output_option
 @click.pass_obj
-def status(config_path: str | None, watch: bool, seconds: float, output: str) -> None:
+def status(chosen: Chosen, watch: bool, seconds: float, output: str) -> None:
     """Regions, roles, mirror lag, exposure and the last run."""
     from drkit import bootstrap
     from drkit.cli.render import status_text
 
-    with bootstrap.open_service(config_path) as service:
+    with bootstrap.open_service(chosen) as service:
         while True:
             document = service.status(service.last_run())
             if watch and output == "text":

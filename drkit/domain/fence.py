@@ -59,6 +59,28 @@ def consumer_fence(scope: FenceScope, groups: Collection[str], existing: Collect
     return _allowances(scope, "group", [*inside, *outside], existing, denials) + denials
 
 
+def producer_denials(scope: FenceScope, existing: Collection[Acl]) -> list[Acl]:
+    """The denials of a producers' fence that are there."""
+    return [acl for acl in producer_fence(scope, (), existing) if acl.permission == "deny" and acl in existing]
+
+
+def consumer_denials(scope: FenceScope, existing: Collection[Acl]) -> list[Acl]:
+    """The denials of a consumers' fence that are there; none unless it is there as a whole.
+
+    A group outside the prefix counts only where every application is denied: somebody else's denial may look alike.
+    """
+    denied = {acl.resource_name for acl in existing if acl.resource_type == "group" and acl.pattern_type == "literal"}
+
+    def denials(groups: Collection[str]) -> list[Acl]:
+        return [acl for acl in consumer_fence(scope, groups, existing) if acl.permission == "deny"]
+
+    always = denials(())
+    if not all(acl in existing for acl in always):
+        return []
+    outside = (set(denials([name])) - set(always) for name in sorted(denied))
+    return [*always, *(acl for group in outside if all(one in existing for one in group) for acl in sorted(group))]
+
+
 def _allowances(
     scope: FenceScope, resource: str, names: Iterable[str], existing: Collection[Acl], denials: Collection[Acl]
 ) -> list[Acl]:

@@ -136,7 +136,8 @@ def _canary_findings(
         case CanaryConsumed(seconds):
             found = []
             if standby:
-                found.append(Finding(Problem.STANDBY_OPEN, "the standby accepts writes: it is not fenced"))
+                detail = "the standby accepts writes: it is not fenced (drkit fence put fences it)"
+                found.append(Finding(Problem.STANDBY_OPEN, detail))
             if seconds > expected.canary_seconds:
                 found.append(Finding(Problem.CANARY_SLOW, f"a canary took {seconds:.1f} s to come back"))
             return found

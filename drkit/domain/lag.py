@@ -128,6 +128,11 @@ def offsets_left(
     return left
 
 
+def is_renewed(log: LogRange, last_mirrored: int | None) -> bool:
+    """Whether a source log ends at or below the last mirrored offset: it is not the log that was mirrored."""
+    return last_mirrored is not None and last_mirrored >= log.end
+
+
 def mirror_lag(
     logs: Mapping[TopicPartition, LogRange],
     mirrored: Mapping[TopicPartition, int],
@@ -147,7 +152,7 @@ def mirror_lag(
     for partition, log in sorted(logs.items()):
         last = mirrored.get(partition)
         records: Amount
-        if last is not None and last >= log.end:
+        if is_renewed(log, last):
             # Left alone this would read as "nothing left", while everything in the new log is unmirrored.
             records = NotKnown(f"{partition} ends at {log.end}, before the last mirrored offset {last}: recreated?")
         elif partition not in left:

@@ -19,7 +19,7 @@ from drkit.errors import DrkitError
 
 
 class Phase(StrEnum):
-    """Where a run is. The last four are final."""
+    """Where a run is. The last five are final."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -37,6 +37,8 @@ class Phase(StrEnum):
     """Ended before anything was changed."""
     UNDONE = "undone"
     """Everything that was changed has been undone."""
+    SUPERSEDED = "superseded"
+    """A later run went on from what this one had changed."""
 
     @property
     def is_final(self) -> bool:
@@ -44,7 +46,7 @@ class Phase(StrEnum):
         return self in _FINAL
 
 
-_FINAL: Final = frozenset({Phase.SUCCEEDED, Phase.VERIFICATION_MISSED, Phase.REFUSED, Phase.UNDONE})
+_FINAL: Final = frozenset({Phase.SUCCEEDED, Phase.VERIFICATION_MISSED, Phase.REFUSED, Phase.UNDONE, Phase.SUPERSEDED})
 
 
 class Trigger(StrEnum):
@@ -60,11 +62,13 @@ class Trigger(StrEnum):
     WITHDRAW_UNDO = "withdraw_undo"
     """The undoing was refused before it had changed anything."""
     ADVANCE_UNDO = "advance_undo"
+    """The undoing of a step begins, is done, or has to wait."""
     FAIL_UNDO = "fail_undo"
     SUCCEED = "succeed"
     MISS = "miss"
     REFUSE = "refuse"
     FINISH_UNDO = "finish_undo"
+    SUPERSEDE = "supersede"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,11 @@ class LifecycleError(DrkitError):
 
 
 _RESUMABLE: Final = [Phase.RUNNING, Phase.STOPPED, Phase.UNKNOWN, Phase.INTERRUPTED]
+_BEING_UNDONE: Final = [Phase.UNDOING, Phase.UNDO_STOPPED]
 
 TRANSITIONS: Final[list[dict[str, Any]]] = [
     {"trigger": Trigger.TAKE_OVER, "source": _RESUMABLE, "dest": Phase.RUNNING},
-    {"trigger": Trigger.TAKE_OVER, "source": [Phase.UNDOING, Phase.UNDO_STOPPED], "dest": Phase.UNDOING},
+    {"trigger": Trigger.TAKE_OVER, "source": _BEING_UNDONE, "dest": Phase.UNDOING},
     {"trigger": Trigger.ADVANCE, "source": Phase.RUNNING, "dest": Phase.RUNNING},
     {"trigger": Trigger.FAIL, "source": Phase.RUNNING, "dest": Phase.STOPPED},
     {"trigger": Trigger.LOSE_SIGHT, "source": Phase.RUNNING, "dest": Phase.UNKNOWN},
@@ -115,6 +120,7 @@ TRANSITIONS: Final[list[dict[str, Any]]] = [
     },
     {"trigger": Trigger.REFUSE, "source": Phase.STOPPED, "dest": Phase.REFUSED, "unless": "is_changed"},
     {"trigger": Trigger.FINISH_UNDO, "source": Phase.UNDOING, "dest": Phase.UNDONE, "unless": "is_changed"},
+    {"trigger": Trigger.SUPERSEDE, "source": [*_RESUMABLE, *_BEING_UNDONE], "dest": Phase.SUPERSEDED},
 ]
 
 

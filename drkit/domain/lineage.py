@@ -64,12 +64,22 @@ class Lineage:
 
     def primary(self, initial: str) -> str:
         """The region that is primary now; ``initial`` if no change of direction is in force."""
-        in_force = [epoch for epoch in self.epochs if epoch.state is EpochState.IN_FORCE]
-        return in_force[-1].target if in_force else initial
+        newest = self.newest_in_force
+        return newest.target if newest else initial
+
+    @property
+    def newest_in_force(self) -> Epoch | None:
+        """The change of direction that counts; None if there was none."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.state is EpochState.IN_FORCE), None)
 
     def of_run(self, run_id: str) -> Epoch | None:
         """The epoch that a run recorded."""
         return next((epoch for epoch in self.epochs if epoch.run_id == run_id), None)
+
+    def is_newest_in_force(self, run_id: str) -> bool:
+        """Whether the change of direction that counts is this run's."""
+        newest = self.newest_in_force
+        return newest is not None and newest.run_id == run_id
 
     def with_epoch(self, epoch: Epoch) -> Lineage:
         """Add an epoch, or replace the one of the same run."""

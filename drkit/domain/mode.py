@@ -66,8 +66,11 @@ _NOT_NOW: Final = _NO_PRIMARY | {
     Problem.TASK_FAILED,
     Problem.PROBE_DOWN,
     Problem.PROBE_SILENT,
+    # What applications wrote there is no copy: positions are counted from copies, and would skip it.
+    Problem.STANDBY_OPEN,
 }
-"""What forbids a planned move, which can wait: a mirror that cannot drain, applications that are not up there."""
+"""What forbids a planned move, which can wait: a mirror that cannot drain, applications that are not up there, a log
+that is not the mirror's alone."""
 
 TARGET_BLOCKERS: Final = {FailoverMode.PLANNED: _NOT_NOW, FailoverMode.DISASTER: _NO_PRIMARY}
 

@@ -46,6 +46,7 @@ from drkit.domain.floors import Floors
 from drkit.domain.log_ends import Tail, TargetLog, closing
 from drkit.domain.record_match import Search
 from drkit.domain.samples import PositionSample
+from drkit.domain.tail_check import TailCheck
 from drkit.domain.verdicts import Ahead, Bounded, Exact, Floor, Placed, Range, Unavailable, Verdict
 
 __all__ = [
@@ -112,10 +113,12 @@ class OffsetMap:
         )
         if hole_free and self._course.has_holes:
             self._notes += "; the source was said to have no holes, and has some"
+        self._tail = TailCheck(self._course, log, is_drained=tail.drained_to is not None)
         self._up, self._down = self._course.up, self._course.down
         self._mirrored = None if self._course.is_open else self._up[-1] if pair is not None else mirrored
         # Copies after the last point may be an unfinished replay: what a checkpoint says of them may come to nothing.
-        highest = self._down[-1] + 1 if self._course.is_open and len(self._up) > 1 else log.end
+        is_doubtful = self._course.is_open and (len(self._up) > 1 or self._course.cut_at is not None)
+        highest = self._down[-1] + 1 if is_doubtful else log.end
         self._floors = Floors(checkpoints, highest)
 
     @property
@@ -133,7 +136,7 @@ class OffsetMap:
         place = self._gap_of(upstream)
         if place is not None:
             start, end = self._down[place] + 1, self._down[place + 1]
-            if self._checks_tail(upstream):
+            if self._tail.is_needed(upstream):
                 end = self._log.end
         elif self._is_compacted and self._course.is_blurred_after(at := self._course.before(upstream)):
             start, end = self._down[at], self._down[min(at + 1, len(self._down) - 1)] + 1
@@ -169,7 +172,7 @@ class OffsetMap:
         """
         if upstream < 0:
             raise ValueError(f"a committed offset is not negative: {upstream}")
-        if self._checks_tail(upstream) and (refuted := self._refuted_tail(records)) is not None:
+        if self._tail.is_needed(upstream) and (refuted := self._tail.refuted(records)) is not None:
             return refuted.verdict(self._log.start, _RETENTION)
         if self._mirrored is not None and upstream > self._mirrored:
             return self._beyond(upstream, self._mirrored)
@@ -269,28 +272,9 @@ class OffsetMap:
         what = f"up to {mirrored}" if mirrored >= 0 else "nothing"
         return Ahead(end, upstream - mirrored - 1, f"mirrored {what}, consumed up to {upstream - 1}")
 
-    def _checks_tail(self, upstream: int) -> bool:
-        """Whether the position rests on the tail alone, so that it is held against the last sync."""
-        last = len(self._up) - 1
-        return (
-            self._course.has_tail
-            and self._drained_to is None
-            and upstream >= self._up[last]
-            and last > 1
-            and not (self._course.is_suspect(last - 1) or self._course.hole_free)
-        )
-
-    def _refuted_tail(self, records: Sequence[int]) -> Range | None:
-        position = max(self._down[-2] + 1, self._log.start)
-        begin, end = bisect_left(records, position), bisect_left(records, self._down[-1])
-        if end - begin <= self._up[-1] - self._up[-2] - 1:
-            return None
-        reason = "the target holds more records at its end than the source had: " + FOREIGN
-        return Range(position, self._log.end, len(records) - begin, reason)
-
     def _gap_of(self, upstream: int) -> int | None:
         """The point before the gap that has to be counted for this position."""
-        if self._checks_tail(upstream):
+        if self._tail.is_needed(upstream):
             return len(self._up) - 2
         place = self._course.before(upstream)
         if place + 1 == len(self._up) or upstream <= self._up[place] + 1 or self._course.is_suspect(place):

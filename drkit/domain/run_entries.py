@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass as model
 from drkit.domain.run_events import Event
 from drkit.errors import RefusedError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The newest journal format that this drkit reads, and the one that it writes.
 
 A new kind of event, or a new field of one, is a new format: an older drkit then says which version is needed.

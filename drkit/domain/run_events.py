@@ -47,6 +47,8 @@ class RunPlanned:
     config_path: str | None
     operator: str
     undo_on_failure: bool
+    supersedes: str | None = None
+    """The unfinished run that this one takes the place of (since format 2)."""
     kind: Literal["run_planned"] = "run_planned"
 
 
@@ -162,6 +164,21 @@ class CompensationDone:
 
 
 @model(frozen=True, slots=True, config=_STRICT)
+class CompensationDeferred:
+    """What the step changed cannot be reached now. The steps before it are undone all the same; this one is owed.
+
+    Since format 2.
+    """
+
+    step: str
+    reason: str
+    hint: str
+    exit_code: int
+    seconds: float
+    kind: Literal["compensation_deferred"] = "compensation_deferred"
+
+
+@model(frozen=True, slots=True, config=_STRICT)
 class CompensationFailed:
     """The step could not be undone; an abort that is run again goes on here."""
 
@@ -181,8 +198,16 @@ class RunFinished:
     kind: Literal["run_finished"] = "run_finished"
 
 
+@model(frozen=True, slots=True, config=_STRICT)
+class RunSuperseded:
+    """A later run has taken this one's place, with whatever it had changed. Since format 2."""
+
+    by: str
+    kind: Literal["run_superseded"] = "run_superseded"
+
+
 StepEvent = StepStarted | StepSucceeded | StepMissed | StepFailed | StepUnknown
-CompensationEvent = CompensationStarted | CompensationDone | CompensationFailed
+CompensationEvent = CompensationStarted | CompensationDone | CompensationDeferred | CompensationFailed
 Event = (
     RunPlanned
     | RunTakenOver
@@ -192,4 +217,5 @@ Event = (
     | AbortStarted
     | AbortWithdrawn
     | RunFinished
+    | RunSuperseded
 )

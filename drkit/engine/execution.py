@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from drkit.domain import run_events as ev
-from drkit.domain.runs import RunState, StepOutcome
+from drkit.domain.run_steps import StepOutcome
+from drkit.domain.runs import RunState
 from drkit.engine.failpoints import hit
 from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import Journal, StateDarkError
@@ -39,6 +40,10 @@ class StepFailure(Exception):
 
 class UndoRefused(StepFailure):
     """The first step to be undone refused, so that nothing was undone."""
+
+
+class UndoDeferred(StepFailure):
+    """What the step changed cannot be reached: it is owed, and the steps before it can be undone."""
 
 
 class BugError(DrkitError):
@@ -109,27 +114,48 @@ class Execution:
 
     def is_begun(self, step: Step[Any]) -> bool:
         """Whether any of a step's effect is there. Raises ``StepFailure``."""
-        started, context = self._clock.monotonic(), self._context()
+        started = self._clock.monotonic()
+        try:
+            return self.looks_begun(step)
+        except DrkitError as error:
+            raise self._failed(step, error, started) from error
+
+    def looks_begun(self, step: Step[Any]) -> bool:
+        """As ``is_begun``, and nothing goes on record. Raises ``DrkitError`` where it cannot be seen."""
+        context = self._context()
         try:
             return step.is_begun(context, step.observe(context))
         except Exception as error:
-            raise self._failed(step, known(error), started) from error
+            raise known(error) from error
 
-    def undo(self, step: Step[Any]) -> None:
-        """Undo a step. Raises ``UndoRefused`` if a guard refused before anything was undone, else ``StepFailure``."""
+    def check_undo(self, step: Step[Any]) -> None:
+        """Raise ``DrkitError`` for a step that must not be undone, or of which that is not known."""
+        try:
+            step.check_undo(self._context())
+        except Exception as error:
+            raise known(error) from error
+
+    def undo(self, step: Step[Any], *, may_wait: bool) -> None:
+        """Undo a step. ``may_wait``: the steps before it may be undone first, where it cannot be reached.
+
+        Raises ``UndoRefused`` if a guard refused before anything was undone, ``UndoDeferred`` if what it changed could
+        not be reached, else ``StepFailure``.
+        """
         self._interrupt.raise_if_asked()
         self._lease.ensure_held()
         self.current = step.name
         self._listener.step_started(step.name)
         started = self._clock.monotonic()
+        is_late = self._journal.state.steps[step.name].is_owed
         hit(step.name, "before-undo-intent")
         self._journal.append(ev.CompensationStarted(step.name))
         hit(step.name, "after-undo-intent")
         self._lease.ensure_held()
         try:
-            evidence = as_json(step.compensate(self._context()))
+            undo = step.compensate_late if is_late else step.compensate
+            evidence = as_json(undo(self._context()))
         except Exception as error:
-            raise self._not_undone(step, known(error), started) from error
+            raise self._not_undone(step, known(error), started, may_wait=may_wait) from error
         hit(step.name, "after-undo")
         seconds = self._seconds_since(started)
         self._journal.append(ev.CompensationDone(step.name, evidence, seconds))
@@ -180,10 +206,15 @@ class Execution:
         self._listener.step_finished(step.name, StepOutcome.FAILED.value, seconds, error.message)
         return StepFailure(step.name, error)
 
-    def _not_undone(self, step: Step[Any], error: DrkitError, started: float) -> StepFailure:
+    def _not_undone(self, step: Step[Any], error: DrkitError, started: float, *, may_wait: bool) -> StepFailure:
         seconds = self._seconds_since(started)
         self.current = None
         self._listener.step_finished(step.name, StepOutcome.FAILED.value, seconds, error.message)
+        if may_wait and isinstance(error, UnreachableError):
+            self._journal.append(
+                ev.CompensationDeferred(step.name, on_record(error), clean(error.hint), int(error.exit_code), seconds)
+            )
+            return UndoDeferred(step.name, error)
         is_refusal = isinstance(error, RefusedError) and not isinstance(error, UnreachableError)
         if is_refusal and not self._journal.state.facts.is_undo_begun:
             self._journal.append(ev.AbortWithdrawn(step.name, clean(error.message), clean(error.hint)))
@@ -192,6 +223,14 @@ class Execution:
             ev.CompensationFailed(step.name, on_record(error), clean(error.hint), int(error.exit_code), seconds)
         )
         return StepFailure(step.name, error)
+
+    def stop_undoing(self, owed: UndoDeferred) -> StepFailure:
+        """Put on record that the undoing stops here, for what is owed."""
+        error = owed.error
+        self._journal.append(
+            ev.CompensationFailed(owed.step, on_record(error), clean(error.hint), int(error.exit_code), 0.0)
+        )
+        return StepFailure(owed.step, error)
 
     def _context(self) -> RunContext:
         state: RunState = self._journal.state

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from drkit.engine.step import Procedure
+from drkit.engine.step import Step
 
 _VARIABLE: Final = "DRKIT_FAILPOINT"
 _hits: Counter[str] = Counter()
@@ -34,13 +35,13 @@ def hit(where: str, point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def names(procedure: Procedure) -> tuple[str, ...]:
+def names(steps: Iterable[Step[Any] | type[Step[Any]]], no_return_after: str) -> tuple[str, ...]:
     """Every failpoint of a procedure; a step behind the point of no return is never undone."""
     found = []
     points: tuple[str, ...] = (*AROUND_EFFECT, *AROUND_UNDO)
-    for step in procedure.steps:
+    for step in steps:
         if step.is_effect:
             found += [f"{step.name}:{point}" for point in points]
-        if step.name == procedure.no_return_after:
+        if step.name == no_return_after:
             points = AROUND_EFFECT
     return (*found, *(f"{RUN}:{point}" for point in AROUND_RUN))

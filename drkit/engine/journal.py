@@ -196,6 +196,18 @@ def load(store: ObjectStore, run_id: str) -> RunState:
     return fold(_read(store, run_id, seq, key) for seq, key in enumerate(found))
 
 
+def require_newest(store: ObjectStore, run_id: str) -> None:
+    """Raise ``RefusedError`` for a run behind which another one was begun: what it would change is that one's by now.
+
+    Beside an unfinished run none is begun, but with ``--state local:DIR`` it may not have been seen.
+    """
+    newest = next(iter(run_ids(store)), run_id)
+    if newest > run_id:
+        raise RefusedError(
+            f"run {newest} was begun after {run_id}", hint=f"drkit runs show {newest} says what became of the service"
+        )
+
+
 def _read(store: ObjectStore, run_id: str, seq: int, key: str) -> en.SealedEntry:
     expected = _key(run_id, seq)
     stored = store.get(key) if key == expected else None

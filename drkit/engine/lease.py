@@ -22,7 +22,7 @@ from typing import Final
 from drkit.engine import journal
 from drkit.engine.holder import Holder, dump_holder, parse_holder
 from drkit.engine.journal import StateDarkError
-from drkit.errors import DrkitError, LeaseHeldError, LeaseLostError, RefusedError, UnreachableError
+from drkit.errors import DrkitError, LeaseHeldError, LeaseLostError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Clock, ObjectStore, PreconditionFailed, Progress, StoredObject
 
 _KEY: Final = "lease.json"
@@ -64,17 +64,17 @@ class Lease:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def acquire(self, run_id: str) -> str:
+    def acquire(self, run_id: str, *, instead_of: str | None = None) -> str:
         """Take the lease for a run; the owner before (empty if it was free).
 
-        A holder that works on another run is refused at once. The same run, and one that is over, is taken over after
-        the holder has been silent long enough, or at once if its process is known to be dead. Raises
-        ``LeaseHeldError``.
+        A holder that works on another run is refused at once. The same run, the one that this one takes the place of
+        (``instead_of``), and one that is over, is taken over after the holder has been silent long enough, or at once
+        if its process is known to be dead. Raises ``LeaseHeldError``.
         """
         stored = self._store.get(_KEY)
         found = parse_holder(stored.body) if stored else None
         if stored and found and found.is_held and not self._is_gone(found.owner):
-            if found.run_id != run_id and not self._is_over(found.run_id):
+            if found.run_id not in (run_id, instead_of) and not self._is_over(found.run_id):
                 raise _refused(found)
             stored = self._watch(stored, found)
             found = parse_holder(stored.body) if stored else None
@@ -138,6 +138,9 @@ class Lease:
             return journal.load(self._store, run_id).phase.is_final
         except UnreachableError:
             raise
+        except UsageError:
+            # No run: something that is done beside them (a fence, an upload), and that leaves nothing to resume.
+            return True
         except RefusedError:
             return not list(self._store.list(f"runs/{run_id}/"))
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import Phase
 from drkit.domain.runs import RunState
-from drkit.engine.execution import BugError, Execution, StepFailure, UndoRefused
+from drkit.engine.execution import BugError, Execution, StepFailure, UndoDeferred, UndoRefused
 from drkit.engine.failpoints import RUN, hit
 from drkit.engine.interrupt import Interrupt, InterruptedRunError, RunInterruptedError
 from drkit.engine.journal import Journal
 from drkit.engine.lease import Lease
 from drkit.engine.listener import GuardedListener, RunListener
-from drkit.engine.step import Procedure
-from drkit.errors import DrkitError, ExitCode, RefusedError, StalePlanError, StoppedError, UnknownOutcomeError
+from drkit.engine.step import Procedure, Step
+from drkit.engine.takeover import Purpose, past_return, require_continuable, require_return
+from drkit.errors import (
+    DrkitError,
+    ExitCode,
+    RefusedError,
+    StoppedError,
+    UnknownOutcomeError,
+    UnreachableError,
+)
 from drkit.ports import Clock
-
-Purpose = Literal["resume", "abort"]
 
 _CHANGED_NOTHING = (ExitCode.AUTHENTICATION, ExitCode.REFUSED, ExitCode.PLAN_STALE)
 """Exit codes that say already that nothing was changed."""
@@ -55,17 +61,7 @@ class Runner:
         """
         state = self._journal.state
         self._interrupt.farewell = f"drkit {purpose} {state.run_id} goes on"
-        if state.phase.is_final:
-            raise RefusedError(
-                f"run {state.run_id} is over: {state.phase.value}", hint=f"drkit runs show {state.run_id}"
-            )
-        if purpose == "abort":
-            _require_return(state)
-        elif state.is_being_undone:
-            raise RefusedError(
-                f"run {state.run_id} is being undone", hint=f"drkit abort {state.run_id} goes on with that"
-            )
-        self._require_same_steps(state, purpose)
+        require_continuable(self._procedure, state, purpose)
         self._journal.append(ev.RunTakenOver(owner, purpose, previous))
         hit(RUN, "after-take-over")
 
@@ -94,15 +90,19 @@ class Runner:
         missed = self._journal.state.facts.has_missed
         return self._finish(Phase.VERIFICATION_MISSED if missed else Phase.SUCCEEDED)
 
-    def abort(self, reason: str) -> RunState:
+    def abort(self, reason: str, *, target_is_gone: bool = False) -> RunState:
         """Undo, in reverse order, whatever may have been changed; the final state.
 
-        Raises ``RefusedError`` past the point of no return, or when the first step to be undone refuses (the run can
-        then be resumed as before), ``StoppedError`` if something could not be undone, ``RunInterruptedError``.
+        Raises ``RefusedError`` past the point of no return (also where only the world shows it), or when a step
+        refuses before anything was undone (the run can then be resumed as before), ``StoppedError`` if something
+        could not be undone, ``RunInterruptedError``. ``target_is_gone``: the old primary is opened without knowing
+        whether applications have written to the target; what is to be undone there is owed.
         """
-        _require_return(self._journal.state)
+        require_return(self._journal.state)
+        if not self._journal.state.is_being_undone:
+            self._require_undoable(target_is_gone=target_is_gone)
         try:
-            return self._undo_all(reason)
+            return self._undo_all(reason, target_is_gone=target_is_gone)
         except UndoRefused as failure:
             run_id = self._journal.state.run_id
             raise RefusedError(
@@ -120,26 +120,13 @@ class Runner:
         except (InterruptedRunError, KeyboardInterrupt) as signal:
             raise self._interrupted(signal) from None
 
-    def _require_same_steps(self, state: RunState, purpose: Purpose) -> None:
-        here = {step.name: (step.name, step.version, step.is_effect) for step in self._procedure.steps}
-        planned = {step.name: (step.name, step.version, step.is_effect) for step in state.plan.steps}
-        if purpose == "abort":
-            # Only what was begun is undone.
-            planned = {name: step for name, step in planned.items() if state.steps[name].begun}
-            here = {name: step for name, step in here.items() if name in planned}
-        if list(here.values()) != list(planned.values()):
-            raise StalePlanError(
-                f"run {state.run_id} was planned with other steps than this drkit has",
-                hint=f"go on with the version that planned it, drkit {state.written_by}",
-            )
-
     def _perform_all(self, *, again: bool = False) -> None:
         """Every step that is not done, and with ``again`` every one whose facts do not outlast an interruption."""
         steps = self._journal.state.steps
         due = [
             step
             for step in self._procedure.steps
-            if not steps[step.name].is_done or (again and not step.holds_over_interruption)
+            if not steps[step.name].is_done or (again and self._is_worn_out(step))
         ]
         # Before the first effect, every step reads what makes it quick later.
         for step in due:
@@ -147,11 +134,43 @@ class Runner:
         for step in due:
             self._execution.perform(step)
 
+    def _is_worn_out(self, step: Step[Any]) -> bool:
+        """Whether an interruption ends a fact of this step, and it can be established again."""
+        behind = self._journal.state.steps.get(step.measured_before)
+        return not step.holds_over_interruption and not (behind and behind.begun)
+
     def _may_have_redirected(self) -> bool:
         """Whether clients may have moved, by the journal or by what the world shows of an effect without evidence."""
-        state = self._journal.state
-        redirect = next(step for step in self._procedure.steps if step.name == self._procedure.no_return_after)
+        state, redirect = self._journal.state, self._redirect
         return state.is_past_no_return or (state.steps[redirect.name].begun and self._execution.is_begun(redirect))
+
+    def _require_undoable(self, *, target_is_gone: bool = False) -> None:
+        """Refuse to undo what clients use by now, by what the world shows: evidence may never have been journaled."""
+        state, redirect = self._journal.state, self._redirect
+        if state.steps[redirect.name].begun:
+            try:
+                has_moved = self._execution.looks_begun(redirect)
+            except DrkitError as error:
+                raise RefusedError(
+                    f"it is not known whether run {state.run_id} has redirected clients: {error.message}",
+                    hint=_joined(error.hint, f"nothing was undone: {self._resume()} looks again, and goes on"),
+                ) from error
+            if has_moved:
+                raise past_return(state)
+        for step in reversed(self._procedure.steps):
+            if state.steps[step.name].begun:
+                try:
+                    self._execution.check_undo(step)
+                except UnreachableError as error:
+                    if not target_is_gone:
+                        raise RefusedError(
+                            f"whether applications have written to {state.plan.target} is not known: {error.message}",
+                            hint=f"drkit abort {state.run_id} --target-is-gone undoes the rest without knowing",
+                        ) from error
+
+    @property
+    def _redirect(self) -> Step[Any]:
+        return next(step for step in self._procedure.steps if step.name == self._procedure.no_return_after)
 
     def _guarded(self, perform: Callable[[], None]) -> None:
         try:
@@ -177,6 +196,17 @@ class Runner:
         stopped = f"stopped at {failure.step}: {error.message}"
         if not state.plan.undo_on_failure or state.is_past_no_return or self._interrupt.signal_name:
             return StoppedError(stopped, hint=_joined(error.hint, f"{self._resume()} goes on{self._way_back()}"))
+        return self._undone(failure, stopped)
+
+    def _undone(self, failure: StepFailure, stopped: str) -> DrkitError:
+        """Undo a run that failed, if that is right, and say how it ended."""
+        error = failure.error
+        try:
+            self._require_undoable()
+        except DrkitError as refused:
+            return StoppedError(
+                f"{stopped}; not undone: {refused.message}", hint=_joined(error.hint, f"{self._resume()} goes on")
+            )
         try:
             self._undo_all(f"{failure.step} failed")
         except UndoRefused as refused:
@@ -187,17 +217,25 @@ class Runner:
         except StepFailure as second:
             return StoppedError(
                 f"{stopped}; then {second.step} could not be undone: {second.error.message}",
-                hint=_joined(second.error.hint, f"drkit abort {state.run_id} goes on undoing"),
+                hint=_joined(second.error.hint, f"drkit abort {self._journal.state.run_id} goes on undoing"),
             )
         return RefusedError(f"{stopped}; everything that had been changed was undone", hint=error.hint)
 
-    def _undo_all(self, reason: str) -> RunState:
+    def _undo_all(self, reason: str, *, target_is_gone: bool = False) -> RunState:
         if self._journal.state.phase is not Phase.UNDOING:
             self._journal.append(ev.AbortStarted(reason))
             hit(RUN, "after-abort-started")
+        owed: UndoDeferred | None = None
         for step in reversed(self._procedure.steps):
             if self._journal.state.steps[step.name].begun:
-                self._execution.undo(step)
+                may_wait = not step.is_undo_guarded or (target_is_gone and step is not self._redirect)
+                try:
+                    self._execution.undo(step, may_wait=may_wait or self._journal.state.steps[step.name].is_owed)
+                except UndoDeferred as deferred:
+                    # One side that is down must not keep the other from working again.
+                    owed = owed or deferred
+        if owed is not None:
+            raise self._execution.stop_undoing(owed) from owed.error
         return self._finish(Phase.UNDONE)
 
     def _finish(
@@ -233,15 +271,10 @@ class Runner:
 
     def _way_back(self) -> str:
         state = self._journal.state
-        return "" if state.is_past_no_return else f", drkit abort {state.run_id} undoes it"
-
-
-def _require_return(state: RunState) -> None:
-    if state.is_past_no_return:
-        raise RefusedError(
-            f"run {state.run_id} has redirected clients to {state.plan.target}: it cannot be undone",
-            hint=f"drkit resume {state.run_id} finishes it; the way back is another failover",
-        )
+        if state.is_past_no_return:
+            return ""
+        limit = " unless clients were redirected" if state.steps[self._redirect.name].begun else ""
+        return f", drkit abort {state.run_id} undoes it{limit}"
 
 
 def _joined(hint: str, command: str) -> str:

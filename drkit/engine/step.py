@@ -60,6 +60,11 @@ class Step(Generic[Observation]):
     holds_over_interruption: ClassVar[bool] = True
     """False for time-bound facts (a fence, a drain, health) and what follows from them: a resumed run does these steps
     again, unless clients may have been redirected already."""
+    is_undo_guarded: ClassVar[bool] = False
+    """True where undoing blindly could leave clients, or their records, on the wrong side: while what it changed cannot
+    be reached, nothing before it is undone."""
+    measured_before: ClassVar[str] = ""
+    """A later step behind which this one's facts cannot be measured any more: once that has begun, they are kept."""
 
     def describe(self, context: RunContext) -> str:
         """One line about what the step will do, for the plan that is shown before anything is written."""
@@ -95,9 +100,16 @@ class Step(Generic[Observation]):
         """A few words about the evidence for somebody who watches; empty where the name says it all."""
         return ""
 
+    def check_undo(self, context: RunContext) -> None:
+        """Refuse, before anything of the run is undone, what must not be undone; reads only. Optional."""
+
     def compensate(self, context: RunContext) -> Evidence:
         """Undo the effect, as far as it was made; safe to repeat. Steps without an effect do nothing."""
         return {}
+
+    def compensate_late(self, context: RunContext) -> Evidence:
+        """As ``compensate``, where that could not be reached while the steps before this one were undone."""
+        return self.compensate(context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ class KafkaReader(Protocol):
         One that does not exist is missing from the answer.
         """
 
+    def hidden_topics(self, names: Collection[str]) -> Collection[str]:
+        """Those of these topics that are not known not to exist, and that ``describe_topics`` leaves out.
+
+        Topics that drkit may not describe: a cluster does not even say whether they exist.
+        """
+
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         """Start, end and last stable offset of each partition.
 
@@ -56,12 +62,20 @@ class KafkaReader(Protocol):
     def groups(self) -> Mapping[str, GroupDescription]:
         """Every consumer group (classic and consumer protocol) with its state, without its members."""
 
+    def foreign_groups(self) -> Mapping[str, str]:
+        """Groups that ``groups`` leaves out and that may have positions: name and protocol type, if known.
+
+        Share and Streams groups: where they are cannot be read or set by committed offsets.
+        """
+
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         """These groups with their members; one that does not exist is DEAD."""
 
-    def committed_offsets(self, groups: Collection[str]) -> GroupOffsets:
+    def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Each group's committed offsets; a group without any has an empty mapping.
 
+        ``stable``: wait for transactions that hold commits of the groups. Raises ``RefusedError`` where one does not
+        end in time.
         A broker keeps quiet about topics that drkit may not see: their offsets are missing.
         """
 

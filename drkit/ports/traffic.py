@@ -38,7 +38,8 @@ class RedirectWriter(RedirectTarget, Protocol):
     def switch(self, expected: RecordSet, region: str) -> str:
         """Delete exactly ``expected`` and create the region's values in one batch; the change's id.
 
-        Raises ``StalePlanError`` when the record is no longer as expected.
+        Raises ``StalePlanError`` when the record is no longer as expected, and ``UnknownOutcomeError`` when no answer
+        came: the change may have been made, or may yet be; asking again by the same expectation finds out.
         """
 
     def is_in_sync(self, change_id: str) -> bool:

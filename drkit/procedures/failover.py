@@ -1,9 +1,10 @@
-"""``failover`` and ``switchover``: the steps of both modes, in order."""
+"""``failover`` and ``switchover``: the steps of both modes, in order, and what each is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from drkit.domain.naming import TopicNames
 from drkit.engine.step import Mode, Procedure, Step
@@ -28,6 +29,38 @@ from drkit.verification.failback import FailbackSettings
 from drkit.verification.positions import Translator
 from drkit.verification.sides import CompareSettings
 
+_MOVE: Final = (TranslateOffsets, Promote, Redirect, RecordDirection)
+_AFTER: Final = (AwaitClients, Verify, PlanFailback)
+STEPS: Final[Mapping[Mode, tuple[type[Step[Any]], ...]]] = {
+    Mode.PLANNED: (
+        Pin,
+        CheckHealth,
+        TakeSnapshot,
+        FenceProducers,
+        DrainMirror,
+        DrainConsumers,
+        FenceConsumers,
+        RecordCut,
+        *_MOVE,
+        StopMirror,
+        MirrorStopped,
+        *_AFTER,
+    ),
+    Mode.DISASTER: (
+        Pin,
+        CheckHealth,
+        ReadSnapshot,
+        FenceProducers,
+        StopMirror,
+        MirrorStopped,
+        RecordCut,
+        *_MOVE,
+        *_AFTER,
+    ),
+}
+"""The steps of both modes, in order."""
+NO_RETURN_AFTER: Final = Redirect.name
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -45,55 +78,30 @@ class Parts:
 
 def compose(name: str, mode: Mode, world: World, source: str, target: str, parts: Parts) -> Procedure:
     """The procedure that moves the service from ``source`` to ``target``."""
-    steps = _planned(world, source, target, parts) if mode is Mode.PLANNED else _disaster(world, source, target, parts)
-    return Procedure(name, steps, Redirect.name)
+    made = {type(step): step for step in _made(mode, world, source, target, parts)}
+    return Procedure(name, tuple(made[kind] for kind in STEPS[mode]), NO_RETURN_AFTER)
 
 
-def _planned(world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
-    mirror = world.mirror_into(target)
+def _made(mode: Mode, world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
+    """Every step of either mode; ``STEPS`` says which ones, and when."""
+    mirror, old, new = world.mirror_into(target), world.regions[source], world.regions[target]
     return (
         Pin(world, parts.record),
-        CheckHealth(parts.health, source_is_gone=False),
+        CheckHealth(parts.health, source_is_gone=mode is Mode.DISASTER and parts.source_is_gone),
         TakeSnapshot(world, source),
-        FenceProducers(world, world.regions[source]),
+        ReadSnapshot(world, source),
+        FenceProducers(world, old),
         DrainMirror(world, source, mirror),
         DrainConsumers(world, source),
-        FenceConsumers(world, world.regions[source]),
+        FenceConsumers(world, old),
         RecordCut(world, target, mirror, parts.record, parts.names),
-        *_move(world, target, parts),
-        StopMirror(world, mirror),
-        MirrorStopped(world, mirror),
-        *_after(world, source, target, parts),
-    )
-
-
-def _disaster(world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
-    mirror = world.mirror_into(target)
-    return (
-        Pin(world, parts.record),
-        CheckHealth(parts.health, source_is_gone=parts.source_is_gone),
-        ReadSnapshot(world, source),
-        FenceProducers(world, world.regions[source]),
-        StopMirror(world, mirror),
-        MirrorStopped(world, mirror),
-        RecordCut(world, target, mirror, parts.record, parts.names),
-        *_move(world, target, parts),
-        *_after(world, source, target, parts),
-    )
-
-
-def _move(world: World, target: str, parts: Parts) -> tuple[Step[Any], ...]:
-    return (
-        TranslateOffsets(world, world.regions[target], parts.translator, parts.positions),
-        Promote(world, world.regions[target]),
+        TranslateOffsets(world, new, parts.translator, parts.positions),
+        Promote(world, new),
         Redirect(world, world.redirects),
         RecordDirection(parts.record),
-    )
-
-
-def _after(world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
-    return (
+        StopMirror(world, mirror),
+        MirrorStopped(world, mirror),
         AwaitClients(world, source, target),
-        Verify(world, world.regions[source], world.regions[target], parts.record, parts.compare),
+        Verify(world, old, new, parts.record, parts.compare),
         PlanFailback(world, source, parts.record, parts.failback),
     )

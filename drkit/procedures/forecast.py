@@ -42,8 +42,8 @@ class Forecaster:
         clock = self.world.clock
         committed, found_rates, age = self._committed(measure_seconds)
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
-        translator = self.readings.translator(self.source, self.target, self.mode)
-        rows = translator.translate(chosen, drained_to=self.readings.drained_to(self.source, self.mode))
+        rows = self.readings.placed(self.source, self.target, self.mode, chosen, as_if_drained=True)
+        history = self.readings.translator(self.source, self.target, self.mode).history
         reader = self.world.regions[self.target].reader
         names = sorted(chosen)
         on_target = reader.committed_offsets(names)
@@ -56,9 +56,9 @@ class Forecaster:
             rates={group: rate for group, rate in found_rates.items() if group in chosen},
             states={name: group.state for name, group in reader.describe_groups(names).items()},
             age_seconds=age,
-            history=(translator.history.size, translator.history.is_whole),
+            history=(history.size, history.is_whole),
             now_ms=int(now.timestamp() * 1000),
-            notes=self._notes(rows, is_whole=translator.history.is_whole),
+            notes=self._notes(rows, is_whole=history.is_whole),
         )
 
     def _committed(self, measure_seconds: float) -> tuple[GroupOffsets, Mapping[str, float], float | None]:

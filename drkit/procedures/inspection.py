@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
@@ -103,7 +104,11 @@ class Inspection:
             clock=self._clock,
         )
         found = check.run(last_run)
-        return {**status_to_json(found), "text": status_text(found)}
+        text = [
+            status_text(found),
+            *(f"state  {label}, not the state bucket" for label in self._world.kept_in.values()),
+        ]
+        return {**status_to_json(found), **self._world.kept_in, "text": "\n".join(text)}
 
     def fence_status(self, region: str) -> dict[str, Any]:
         """``drkit.fence-status/1``."""
@@ -112,32 +117,40 @@ class Inspection:
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": fenced}
 
     def fence_put(self, region: str) -> dict[str, Any]:
-        """Fence the standby. Refused for the primary."""
+        """Fence the standby. Refused for the primary, and beside a run."""
         self._require_region(region)
         if region == self.primary:
             raise RefusedError(
                 f"{region} is the primary: fencing it stops the applications", hint="a failover fences it by itself"
             )
-        self._require_cluster(region)
-        self._world.regions[region].fence.put_producers()
+        with self._alone("fence-put"):
+            self._require_cluster(region)
+            self._world.regions[region].fence.put_producers()
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": True}
 
     def fence_lift(self, region: str) -> dict[str, Any]:
-        """Lift the fence."""
+        """Lift the fences of producers and of groups. Refused beside a run, which stands on them."""
         self._require_region(region)
-        self._require_cluster(region)
-        self._world.regions[region].fence.lift_producers()
+        with self._alone("fence-lift"):
+            self._require_cluster(region)
+            self._world.regions[region].fence.lift_producers()
+            self._world.regions[region].fence.lift_consumers()
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": False}
 
     def mm2_apply(self, source: str | None, *, resume: bool, progress: Progress) -> dict[str, Any]:
-        """Make the mirror as rendered."""
-        primary = self.primary
-        flow = flow_of(self.settings, source or primary)
-        return apply_mirror(self._world, flow, primary=primary, resume=resume, progress=progress).document()
+        """Make the mirror as rendered. Refused beside a run."""
+        with self._alone("mm2-apply", progress):
+            primary = self.primary
+            flow = flow_of(self.settings, source or primary)
+            return apply_mirror(self._world, flow, primary=primary, resume=resume, progress=progress).document()
 
     def mm2_status(self, source: str | None) -> dict[str, Any]:
         """The mirror as it is."""
         return inspect_mirror(self._world, flow_of(self.settings, source or self.primary)).document()
+
+    def _alone(self, purpose: str, progress: Progress = lambda _: None) -> AbstractContextManager[None]:
+        """While it is entered nobody else changes the service. Raises ``RefusedError`` beside an unfinished run."""
+        raise NotImplementedError
 
     def _forecast_totals(self, primary: str, standby: str) -> Mapping[str, Any]:
         return Forecaster(self._world, self._readings, primary, standby, FailoverMode.PLANNED).forecast().totals

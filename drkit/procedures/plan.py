@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from drkit.domain.health import RegionHealth, Role, health_to_json
 from drkit.domain.lag import NO_RECORD, Amount, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_mode
+from drkit.domain.naming import printable
 from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
 from drkit.engine.step import Procedure, RunContext
 from drkit.errors import RefusedError, UnreachableError, UsageError
@@ -16,6 +18,9 @@ from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.world import World
 
 SCHEMA: Final = "drkit.plan/1"
+
+_SETTLED_SECONDS: Final = 3600.0
+"""A move within this time after another one needs a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,11 @@ class Request:
     accept_loss: Acceptance = None
     accept_replay: Acceptance = None
     source_is_gone: bool = False
+    accept_foreign_groups: bool = False
+    supersede: bool = False
+    """Take the place of a run that is unfinished."""
+    again: str | None = None
+    """Why the service is moved again so soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,8 @@ class Plan:
     warnings: tuple[str, ...]
     steps: tuple[tuple[str, str], ...]
     """Step name and what it will do."""
+    supersedes: str | None = None
+    """The unfinished run that this one takes the place of."""
 
     @property
     def step_names(self) -> tuple[str, ...]:
@@ -103,6 +115,7 @@ class Plan:
             "reason": self.reason,
             "from": self.source,
             "to": self.target,
+            "supersedes": self.supersedes,
             "allowed": not self.refusals,
             "refusals": list(self.refusals),
             "flags": list(self.verdict.flags) if isinstance(self.verdict, Refused) else [],
@@ -131,10 +144,12 @@ class Planner:
     def plan(self, request: Request) -> Plan:
         """Look at the world and plan the move.
 
-        Raises ``UsageError`` for an unknown region, ``RefusedError`` when no mode applies, ``AuthError`` when a cluster
-        refuses drkit. A plan whose forecast is above the objectives is returned: ``require_allowed`` refuses it.
+        Raises ``UsageError`` for an unknown region, ``RefusedError`` when no mode applies, or when a planned move's
+        mirror cannot be drained, ``AuthError`` when a cluster refuses drkit. A plan whose forecast is above the
+        objectives is returned: ``require_allowed`` refuses it.
         """
         source, target = self._direction(request.target)
+        self._require_settled(request)
         self._require_known_clusters(source, target)
         health = self.survey.health({source: Role.PRIMARY, target: Role.STANDBY})
         decision = decide_mode(
@@ -147,6 +162,8 @@ class Planner:
             raise RefusedError(decision.reason, hint=decision.hint)
         mode = decision.mode
         lag = self.survey.mirror_lag(source, target, mode)
+        self._require_drainable(mode, lag)
+        foreign = self._foreign_groups(request, source, mode)
         positions = self.survey.positions(source, target, mode)
         forecast = self._forecast(mode, lag, positions)
         procedure = self.compose(request.procedure, mode, source, target)
@@ -165,7 +182,10 @@ class Planner:
             forecast=forecast,
             positions=positions,
             verdict=hold_against(forecast, self._limits(), Accepted(request.accept_loss, request.accept_replay)),
-            warnings=decision.warnings + positions.notes,
+            warnings=(self.world.stand_in.warnings if self.world.stand_in else ())
+            + decision.warnings
+            + foreign
+            + positions.notes,
             steps=tuple((step.name, step.describe(context)) for step in procedure.steps),
         )
 
@@ -177,6 +197,18 @@ class Planner:
         if primary == target:
             raise RefusedError(f"{target} is already primary", hint="drkit status shows the roles")
         return primary, target
+
+    def _require_settled(self, request: Request) -> None:
+        """Two moves in an hour are more often a fault that moves along than a second accident."""
+        epoch = self.record.read().newest_in_force
+        if epoch is None or request.again:
+            return
+        passed = abs((self.world.clock.now() - datetime.fromisoformat(epoch.cut_at)).total_seconds())
+        if passed < _SETTLED_SECONDS:
+            raise RefusedError(
+                f"the service was moved to {epoch.target} {passed / 60:.0f} minutes ago (run {epoch.run_id})",
+                hint='find out why it has to move again, and say so: add --again "REASON"',
+            )
 
     def _require_known_clusters(self, source: str, target: str) -> None:
         self._require_known(target)
@@ -193,6 +225,31 @@ class Planner:
             raise RefusedError(
                 f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
                 hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
+            )
+
+    def _foreign_groups(self, request: Request, source: str, mode: FailoverMode) -> tuple[str, ...]:
+        """A warning that names the groups that will not be carried over. Raises ``RefusedError`` if not accepted."""
+        if mode is FailoverMode.DISASTER:
+            return ()
+        found = self.world.regions[source].reader.foreign_groups()
+        names = self.world.groups.select(found)
+        if not names:
+            return ()
+        shown = ", ".join(printable(name) for name in names)
+        text = f"share or Streams groups will not be carried over: {shown}"
+        if not request.accept_foreign_groups:
+            raise RefusedError(
+                text,
+                hint="exclude them under replication.groups_exclude, or add --accept-foreign-groups: what they had "
+                f"read and not read in {source} is then for you to put right",
+            )
+        return (text,)
+
+    def _require_drainable(self, mode: FailoverMode, lag: MirrorLag) -> None:
+        if mode is FailoverMode.PLANNED and isinstance(lag.records, NotKnown):
+            raise RefusedError(
+                f"the mirror cannot be drained: {lag.records.reason}",
+                hint="drkit mm2 status shows how far it came; a mirror of a topic that was made anew has to begin anew",
             )
 
     def _forecast(self, mode: FailoverMode, lag: MirrorLag, positions: PositionsForecast) -> Forecast:

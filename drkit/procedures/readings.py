@@ -16,6 +16,7 @@ from drkit.domain.lag import MirrorLag, NotKnown
 from drkit.domain.mirror_flow import Flow
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
+from drkit.domain.offsets import Bounded, Exact
 from drkit.domain.partition_tree import from_tree
 from drkit.domain.positions import GroupPosition, never_mirrored, replay_amount, totals
 from drkit.domain.samples import SampleProvider, Samples
@@ -27,6 +28,7 @@ from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.snapshot import newest_snapshot
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import World
+from drkit.verification.counted import CountedLogs
 from drkit.verification.health_check import HealthCheck, HealthSettings, MirrorWatch, check_all
 from drkit.verification.lag_check import LagCheck
 from drkit.verification.mirror_evidence import CheckpointPositions, StatusTopic, SyncHistory
@@ -34,6 +36,10 @@ from drkit.verification.positions import Translator
 
 _FRESH_SECONDS = 60.0
 """Samples of health that are younger count together with new ones: a plan that is carried out at once."""
+
+_LOOKS = 4
+_LOOK_SECONDS = 1.0
+"""A mirror at work has moved on by then; what three more looks did not decide stays open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Readings:
     world: World
     _recent: dict[tuple[str, Role], tuple[float, RegionHealth]] = field(default_factory=dict)
     _histories: dict[str, SyncHistory] = field(default_factory=dict)
+    _counted: dict[str, CountedLogs] = field(default_factory=dict)
 
     def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
         """Several samples of each region, side by side; one more where there are fresh ones already."""
@@ -124,6 +131,7 @@ class Readings:
             samples=None if alive is not None else self._watched_samples(source),
             floors=CheckpointPositions(reader, flow, names.on_source).floors,
             compacted=cache(lambda: self._compacted(names, reader, alive)),
+            counted=self._counted.setdefault(flow.source, CountedLogs(reader)),
         )
 
     def _history(self, flow: Flow, statuses: StatusTopic | None) -> SyncHistory:
@@ -189,8 +197,15 @@ class Readings:
         """Every group's position now, without writing it; ``as_if_drained``: as it will be once nothing is left."""
         committed = self.committed(source, target, mode)
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
-        translator = self.translator(source, target, mode)
-        return translator.translate(chosen, drained_to=self.drained_to(source, mode) if as_if_drained else None)
+        return self.placed(source, target, mode, chosen, as_if_drained=as_if_drained)
+
+    def placed(
+        self, source: str, target: str, mode: FailoverMode, committed: GroupOffsets, *, as_if_drained: bool
+    ) -> list[GroupPosition]:
+        """These groups' positions; what a mirror at work leaves open is looked at again."""
+        drained_to = self.drained_to(source, mode) if as_if_drained else None
+        rows = self.translator(source, target, mode).translate(committed, drained_to=drained_to)
+        return self._decided(source, target, rows) if mode is FailoverMode.PLANNED else rows
 
     def drained_to(self, source: str, mode: FailoverMode) -> Mapping[TopicPartition, int] | None:
         """The log ends as a planned move would find them drained; None where the source is gone."""
@@ -222,6 +237,26 @@ class Readings:
             if not rows:
                 replay = NotKnown("no checkpoint, no snapshot and no watch says where any group was")
         return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes)
+
+    def _decided(self, source: str, target: str, rows: Sequence[GroupPosition]) -> list[GroupPosition]:
+        """The same positions, with what a mirror at work left open looked at again.
+
+        What was copied while the ends were read looks like records of somebody else's. Taken for what it is, or once
+        the mirror is past it, it decides; what stays open after that would stay so in a move.
+        """
+        found = {(row.group, row.partition): row for row in rows}
+        for attempt in range(_LOOKS):
+            undecided = [row for row in found.values() if isinstance(row.verdict, Bounded)]
+            if not undecided:
+                break
+            if attempt:
+                self.world.clock.sleep(_LOOK_SECONDS)
+            committed: dict[str, dict[TopicPartition, int]] = {}
+            for row in undecided:
+                committed.setdefault(row.group, {})[row.partition] = row.upstream
+            again = self.translator(source, target, FailoverMode.PLANNED).translate(committed)
+            found.update({(row.group, row.partition): row for row in again if isinstance(row.verdict, Exact)})
+        return list(found.values())
 
     def _age_note(self, source: str, target: str) -> str:
         age = self.source_positions(source, target).without_source().age_seconds

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from drkit.config.mirror_templates import flow_of
 from drkit.domain import run_events as ev
@@ -20,14 +21,17 @@ from drkit.engine.interrupt import Interrupt, InterruptedRunError
 from drkit.engine.journal import Journal, LocalCopy
 from drkit.engine.lease import Lease
 from drkit.engine.listener import RunListener
-from drkit.engine.runner import Purpose, Runner
+from drkit.engine.runner import Runner
 from drkit.engine.step import Procedure
+from drkit.engine.takeover import Purpose
 from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock, Progress
 from drkit.procedures.answers import RunReport, ThisProcess, UnfinishedRun
 from drkit.procedures.failover import Parts, compose
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
+from drkit.procedures.run_history import RunHistory
+from drkit.procedures.supersession import beside_unfinished, give_up, in_place_of
 from drkit.procedures.watch import MOST_READ, Look, Watch
 from drkit.reports.run_report import exit_code, report
 from drkit.steps.world import World
@@ -51,29 +55,34 @@ class Service(Inspection):
         super().__init__(world, clock)
         self._interrupt = interrupt
         self._process = process
+        self._history = RunHistory(world.store)
         self._local_copy = local_copy
         self._config_path = config_path
 
     def plan(self, request: Request) -> Plan:
-        """Plan a move. Raises ``RefusedError`` while a run is unfinished."""
-        if request.target in self.settings.regions:
-            self._refuse_beside_unfinished()
+        """Plan a move. Raises ``RefusedError`` while a run is unfinished that the move does not take the place of."""
+        unfinished = self._history.unfinished() if request.target in self.settings.regions else None
+        if unfinished is not None and not request.supersede:
+            self._refuse_beside(unfinished)
+        self._world.require_state()
 
         def composed(name: str, mode: FailoverMode, source: str, target: str) -> Procedure:
             return self._compose(name, mode, source, target, source_is_gone=request.source_is_gone)
 
-        return Planner(self._world, self._record, self._readings, composed).plan(request)
+        plan = Planner(self._world, self._record, self._readings, composed).plan(request)
+        return plan if unfinished is None else in_place_of(plan, unfinished)
 
     def run(self, plan: Plan, listener: RunListener, *, undo_on_failure: bool) -> RunReport:
         """Run a plan."""
-        newest = next(iter(self._run_ids()), None)
+        newest = self._history.newest
         run_id = journals.new_run_id(self._clock, plan.procedure.name, after=newest)
         journal = self._journal(run_id, None, listener)
         lease = self._lease(listener.note)
-        lease.acquire(run_id)
+        lease.acquire(run_id, instead_of=plan.supersedes)
         try:
-            self._refuse_beside_unfinished()
+            self._refuse_beside_unfinished(but=plan.supersedes)
             journal.append(self._planned(plan, undo_on_failure=undo_on_failure))
+            self._give_up(plan.supersedes, run_id, listener)
             runner = Runner(plan.procedure, journal, lease, self._clock, listener, self._interrupt)
             with self._interrupt.installed():
                 return _reported(runner.run())
@@ -83,13 +92,14 @@ class Service(Inspection):
     def unfinished_run(self, run_id: str | None) -> UnfinishedRun:
         """The run to resume or abort: the named one, else the newest. Raises ``RefusedError`` if it is over."""
         if run_id is None:
-            found = self._unfinished()
+            found = self._history.unfinished()
             if found is None:
                 raise RefusedError("no run is unfinished", hint="drkit runs list shows the runs that there are")
             return UnfinishedRun(found)
-        state = journals.load(self._world.store, run_id)
+        state = self._history.load(run_id)
         if state.phase.is_final:
             raise RefusedError(f"run {run_id} is over: {state.phase.value}", hint=f"drkit runs show {run_id}")
+        journals.require_newest(self._world.store, run_id)
         return UnfinishedRun(state)
 
     def resume(self, run: UnfinishedRun, listener: RunListener) -> RunReport:
@@ -98,9 +108,9 @@ class Service(Inspection):
             raise RefusedError(f"run {run.run_id} is being undone", hint=f"drkit abort {run.run_id} goes on with that")
         return self._continue(run, listener, "resume")
 
-    def abort(self, run: UnfinishedRun, listener: RunListener) -> RunReport:
-        """Undo a run."""
-        return self._continue(run, listener, "abort")
+    def abort(self, run: UnfinishedRun, listener: RunListener, *, target_is_gone: bool = False) -> RunReport:
+        """Undo a run. ``target_is_gone``: also where nobody can tell whether applications wrote to the target."""
+        return self._continue(run, listener, "abort", target_is_gone=target_is_gone)
 
     def watch(
         self, show: Callable[[Look], None], *, every_seconds: float, most_read: int = MOST_READ, once: bool = False
@@ -131,16 +141,16 @@ class Service(Inspection):
 
     def list_runs(self) -> dict[str, Any]:
         """``drkit.runs/1``: every run, newest first. A journal that cannot be read is listed with the reason."""
-        return {"schema": "drkit.runs/1", "runs": [self._listed(run_id) for run_id in self._run_ids()]}
+        return {"schema": "drkit.runs/1", "runs": self._history.listed()}
 
     def show_run(self, run_id: str) -> dict[str, Any]:
         """A run's report, finished or not."""
-        return report(journals.load(self._world.store, run_id))
+        return report(self._history.load(run_id))
 
     def check(self) -> dict[str, Any]:
         """``drkit.check/1``: whether a failover to the standby would be possible now."""
         standby = self.settings.other(self.primary)
-        document: dict[str, Any] = {"schema": "drkit.check/1", "to": standby}
+        document: dict[str, Any] = {"schema": "drkit.check/1", "to": standby, **self._world.kept_in}
         try:
             plan = self.plan(Request("failover", standby))
         except DrkitError as error:
@@ -151,20 +161,25 @@ class Service(Inspection):
         problems += [f"{redirect}" for redirect in self.redirect_problems(plan.source)]
         return {**document, "ready": not problems, "problems": problems, "hint": "", "plan": plan.document}
 
-    def _continue(self, run: UnfinishedRun, listener: RunListener, verb: Purpose) -> RunReport:
+    def _continue(
+        self, run: UnfinishedRun, listener: RunListener, verb: Purpose, *, target_is_gone: bool = False
+    ) -> RunReport:
         plan = run.state.plan
         lease = self._lease(listener.note)
         previous = lease.acquire(run.run_id)
         try:
-            state = journals.load(self._world.store, run.run_id)
+            state = self._history.load(run.run_id)
             gone = bool(plan.options.get("source_is_gone"))
+            if plan.settings_digest != _digest(self.settings.model_dump_json()):
+                listener.note(f"the configuration is not the one that run {run.run_id} was planned with")
             procedure = self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
             journal = self._journal(run.run_id, state, listener)
             runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt)
             with self._interrupt.installed():
+                self._give_up(plan.supersedes, run.run_id, listener)
                 runner.take_over(self._process.owner, verb, previous)
                 if verb == "abort":
-                    return _reported(runner.abort("asked for by the operator"))
+                    return _reported(runner.abort("asked for by the operator", target_is_gone=target_is_gone))
                 return _reported(runner.resume())
         finally:
             lease.release()
@@ -202,13 +217,14 @@ class Service(Inspection):
             target=plan.target,
             steps=tuple(ev.StepIdentity(step.name, step.version, step.is_effect) for step in plan.procedure.steps),
             no_return_after=plan.procedure.no_return_after,
-            options={name: value for name, value in asdict(plan.request).items() if value not in (None, False)},
+            options={k: v for k, v in asdict(plan.request).items() if v not in (None, False)} | self._world.kept_in,
             objectives=self.settings.objectives.model_dump(mode="json"),
             plan_digest=_digest(json.dumps(plan.document, sort_keys=True)),
             settings_digest=_digest(settings),
             config_path=self._config_path,
             operator=self._process.operator,
             undo_on_failure=undo_on_failure and plan.mode is FailoverMode.PLANNED,
+            supersedes=plan.supersedes,
         )
 
     def _journal(self, run_id: str, state: RunState | None, listener: RunListener) -> Journal:
@@ -224,55 +240,36 @@ class Service(Inspection):
             progress=progress,
         )
 
-    def _run_ids(self) -> list[str]:
-        return journals.run_ids(self._world.store)
-
-    def _unfinished(self) -> RunState | None:
-        for run_id in self._run_ids()[:1]:
-            state = journals.load(self._world.store, run_id)
-            return None if state.phase.is_final else state
-        return None
-
-    def _refuse_beside_unfinished(self) -> None:
-        found = self._unfinished()
-        if found is not None:
-            # Somebody may be at it right now: then the lease says who.
-            self._lease(lambda _: None).refuse_if_held(found.run_id)
-            raise RefusedError(
-                f"run {found.run_id} is unfinished ({found.phase.value})",
-                hint=f"drkit resume {found.run_id} goes on with it, drkit abort {found.run_id} undoes it",
-            )
-
-    def _listed(self, run_id: str) -> dict[str, Any]:
+    @contextmanager
+    def _alone(self, purpose: str, progress: Progress = lambda _: None) -> Iterator[None]:
+        self._refuse_beside_unfinished()
+        self._world.require_state()
+        lease = self._lease(progress)
+        lease.acquire(purpose)
         try:
-            state = journals.load(self._world.store, run_id)
-        except DrkitError as error:
-            return {"run_id": run_id, "outcome": "unreadable", "reason": error.message}
-        plan = state.plan
-        return {
-            "run_id": run_id,
-            "procedure": plan.procedure,
-            "mode": plan.mode.value,
-            "from": plan.source,
-            "to": plan.target,
-            "outcome": state.phase.value,
-            "started_at": state.started_at.isoformat(),
-            "operator": plan.operator,
-        }
+            # Whoever had the lease until now may have left a run behind.
+            self._refuse_beside_unfinished()
+            yield
+        finally:
+            lease.release()
+
+    def _refuse_beside_unfinished(self, but: str | None = None) -> None:
+        found = self._history.unfinished()
+        if found is not None and found.run_id != but:
+            self._refuse_beside(found)
+
+    def _refuse_beside(self, found: RunState) -> NoReturn:
+        # Somebody may be at it right now: then the lease says who.
+        self._lease(lambda _: None).refuse_if_held(found.run_id)
+        raise beside_unfinished(found)
+
+    def _give_up(self, run_id: str | None, by: str, listener: RunListener) -> None:
+        if run_id is not None:
+            give_up(self._journal(run_id, self._history.load(run_id), listener), by)
 
     def last_run(self) -> LastRun | None:
         """The newest run, if there is any."""
-        newest = next(iter(self._run_ids()), None)
-        if newest is None:
-            return None
-        found = self._listed(newest)
-        return LastRun(
-            newest,
-            found.get("procedure", "unknown"),
-            found.get("mode", "unknown"),
-            found["outcome"],
-            found.get("started_at", ""),
-        )
+        return self._history.last()
 
 
 def _reported(state: RunState) -> RunReport:

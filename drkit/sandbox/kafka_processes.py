@@ -189,6 +189,9 @@ def broker_properties(region: RegionLayout, storage: Path, *, admin_password: st
         # Few, for a quick start: each is a log with an index of its own.
         "offsets.topic.num.partitions": "8",
         "transaction.state.log.num.partitions": "8",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         # A third of the heap by default, and twice that while the log cleaner is reconfigured.
         "log.cleaner.dedupe.buffer.size": str(16 << 20),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from drkit.domain.kafka import GroupState, TopicPartition
-from drkit.domain.lineage import cut_from_json
+from drkit.domain.kafka import GroupState, Record, TopicPartition
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import AuthError, UnreachableError
 from drkit.ports import KafkaReader, ReadRange
+from drkit.steps.new_records import first_records, target_ends
 from drkit.steps.world import World
 
 _POLL_SECONDS = 0.1
-_FIRST_RECORDS = 20
+_FIRST_OFFSETS = 1000
+"""How far behind a partition's first new record timestamps are looked at."""
+_OPENING_SECONDS = 1.0
+"""The target is open for a moment before the canary is in, and clocks differ a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class AwaitClients(Step[Arrivals]):
         self._world = world
         self._source = world.regions[source].reader
         self._target = world.regions[target].reader
-        self._first_write_at: datetime | None = None
+        self._first: dict[TopicPartition, Record] = {}
+        self._seen_at: datetime | None = None
 
     def describe(self, context: RunContext) -> str:
         """Say how long."""
@@ -48,12 +52,12 @@ class AwaitClients(Step[Arrivals]):
 
     def observe(self, context: RunContext) -> Arrivals:
         """Who is where now."""
-        ends = {p: cut.target_end for p, cut in cut_from_json(context.of("cut").get("cut", {})).items()}
-        now = self._target.log_ranges(ends)
-        written = tuple(sorted(p for p, end in ends.items() if now[p].end > end))
-        if written and self._first_write_at is None:
-            self._first_write_at = self._world.clock.now()
-        return Arrivals(self._active(self._target), self._active_at_source(context), written)
+        # A log end alone says nothing: the mirror's transaction markers move it, too.
+        rest = {p: end for p, end in target_ends(self._world, context).ends.items() if p not in self._first}
+        self._first.update(first_records(self._target, rest, committed=True))
+        if self._first and self._seen_at is None:
+            self._seen_at = self._world.clock.now()
+        return Arrivals(self._active(self._target), self._active_at_source(context), tuple(sorted(self._first)))
 
     def is_satisfied(self, context: RunContext, observation: Arrivals) -> bool:
         """Somebody writes, and every expected group has arrived."""
@@ -75,22 +79,28 @@ class AwaitClients(Step[Arrivals]):
         arrivals = self.observe(context)
         expected = self._expected(context)
         return {
-            "first_write_at": self._first_write(context, arrivals.written),
+            "first_write_at": self._first_write(context),
             "partitions_written": len(arrivals.written),
             "groups_arrived": sorted(arrivals.at_target),
             "groups_missing": sorted(expected - arrivals.at_target),
             "groups_still_at_source": sorted(arrivals.at_source),
         }
 
-    def _first_write(self, context: RunContext, written: Collection[TopicPartition]) -> str | None:
-        """When the first record after the cut was written, by its own timestamp; else when it was first seen."""
-        if self._first_write_at is None:
+    def _first_write(self, context: RunContext) -> str | None:
+        """When the first record after the cut was written, by its own timestamp; else when it was first seen.
+
+        A timestamp from before the target was open is the event's, or of a record that a producer held back: then a
+        later record tells more. Nothing is earlier than the canary, drkit's own first write.
+        """
+        if self._seen_at is None:
             return None
-        ends = {p: cut.target_end for p, cut in cut_from_json(context.of("cut").get("cut", {})).items()}
-        ranges = [ReadRange(p, ends[p], ends[p] + _FIRST_RECORDS) for p in written if p in ends]
-        times = [record.timestamp_ms for record in self._target.read(ranges) if record.timestamp_ms > 0]
-        seen = self._first_write_at
-        return min(seen, datetime.fromtimestamp(min(times) / 1000, UTC)).isoformat() if times else seen.isoformat()
+        opened = context.of("promote").get("canary_written_at")
+        earliest = datetime.fromisoformat(opened) if opened else datetime.fromtimestamp(0, UTC)
+        begin = earliest.timestamp() - _OPENING_SECONDS
+        ranges = [ReadRange(p, record.offset, record.offset + _FIRST_OFFSETS) for p, record in self._first.items()]
+        times = [at for record in self._target.read(ranges) if (at := record.timestamp_ms / 1000) > max(begin, 0.0)]
+        written = datetime.fromtimestamp(min(times), UTC) if times else self._seen_at
+        return max(earliest, min(self._seen_at, written)).isoformat()
 
     def _expected(self, context: RunContext) -> frozenset[str]:
         return frozenset(context.of("snapshot").get("active_groups", ()))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from drkit.domain.health import RegionHealth, Role, health_to_json
+from drkit.domain.health import Degraded, Healthy, Problem, RegionHealth, Role, Verdict, health_to_json
 from drkit.domain.mode import ModeRefused, RequestedMode, decide_mode
 from drkit.engine.step import Evidence, RunContext, Step
 from drkit.errors import RefusedError
+from drkit.steps.snapshot import TakeSnapshot
 
 HealthOf = Callable[[Mapping[str, Role]], Mapping[str, RegionHealth]]
 
@@ -44,9 +45,16 @@ class CheckHealth(Step[None]):
         decision = decide_mode(
             RequestedMode(context.mode.value),
             health[context.source].verdict,
-            health[context.target].verdict,
+            self._of_target(context, health[context.target].verdict),
             source_is_gone=self._source_is_gone,
         )
         if isinstance(decision, ModeRefused):
             raise RefusedError(decision.reason, hint=decision.hint)
         return {region: health_to_json(found) for region, found in health.items()}
+
+    def _of_target(self, context: RunContext, verdict: Verdict) -> Verdict:
+        # A run that took its snapshot has found the standby fenced before: if it is open now, the run has opened it.
+        if not isinstance(verdict, Degraded) or not context.of(TakeSnapshot.name):
+            return verdict
+        left = tuple(finding for finding in verdict.findings if finding.problem is not Problem.STANDBY_OPEN)
+        return Degraded(left) if left else Healthy()

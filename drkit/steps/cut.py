@@ -8,9 +8,10 @@ from drkit.domain.kafka import TopicPartition
 from drkit.domain.lineage import Cut, Epoch, EpochState, Lineage, PartitionCut, cut_to_json
 from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import from_tree
-from drkit.engine.step import Evidence, RunContext, Step
+from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError
 from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.standstill import require_fence_held, wait_until_settled
 from drkit.steps.world import Mirror, World
 
 
@@ -19,6 +20,7 @@ class RecordCut(Step[Lineage]):
 
     name = "cut"
     holds_over_interruption = False
+    measured_before = "promote"
 
     def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord, names: TopicNames) -> None:
         self._world = world
@@ -67,6 +69,9 @@ class RecordCut(Step[Lineage]):
         return {"state": EpochState.WITHDRAWN.value}
 
     def _measure(self, context: RunContext) -> Cut:
+        # First: what is measured from here on cannot change any more.
+        require_fence_held(self._world, context)
+        wait_until_settled(self._world, self._reader, lambda: self._written_by_mirror(context), context)
         source_ends: Mapping[TopicPartition, int] = from_tree(context.of("drain-mirror").get("source_end", {}))
         mirrored = self._mirror.positions()
         here = {p for topic in self._reader.describe_topics().values() for p in topic.topic_partitions}
@@ -80,3 +85,18 @@ class RecordCut(Step[Lineage]):
         return {
             p: PartitionCut(source_ends.get(p), mirrored.get(p), target_ends[copy].end) for p, copy in copies.items()
         }
+
+    def _written_by_mirror(self, context: RunContext) -> list[TopicPartition]:
+        """What the mirror writes to in one transaction with what: copies, and Kafka Connect's positions."""
+        topics = self._reader.describe_topics()
+        found = [
+            p
+            for topic in topics.values()
+            if self._world.topics.matches(self._names.on_source(topic.name))
+            for p in topic.topic_partitions
+        ]
+        connect = self._world.settings.regions[context.target].connect
+        if context.mode is Mode.DISASTER and connect is not None and connect.offsets_topic in topics:
+            # In a planned move other connectors still run, and commit to it all the time.
+            found += topics[connect.offsets_topic].topic_partitions
+        return found

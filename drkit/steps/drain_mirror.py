@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.lag import is_renewed
+from drkit.domain.naming import TopicNames
 from drkit.domain.partition_tree import to_tree
 from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
+from drkit.errors import RefusedError
 from drkit.ports import ReadRange
 from drkit.steps.world import Mirror, World
 
@@ -16,14 +19,34 @@ _POLL_SECONDS = 0.05
 _SEARCHED_AT_ONCE_RECORDS = 2000
 """Longer tails are looked at one by one, and only until the first that holds a data record."""
 
+_RENEWED_HINT = (
+    "stop the source connector, remove its offset of that partition (PATCH /connectors/NAME/offsets with offset null), "
+    "and resume it: the mirror begins the new log at its start"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DrainState:
-    """What is left: log ends of the source, last mirrored offsets, and the partitions with data records between."""
+    """What is left: log ends of the source, last mirrored offsets, and the partitions with data records between.
+
+    A partition that was made anew since it was mirrored remains until the mirror's position is one in the new log.
+    """
 
     ends: Mapping[TopicPartition, LogRange]
     mirrored: Mapping[TopicPartition, int]
     remaining: tuple[TopicPartition, ...]
+
+    def why(self, partition: TopicPartition) -> str:
+        """The partition, and what is special about it."""
+        if not self.is_renewed(partition):
+            return str(partition)
+        now = f"ends at {self.ends[partition].end}" if partition in self.ends else "is gone"
+        return f"{partition}, which {now} and was mirrored up to {self.mirrored[partition]}: recreated?"
+
+    def is_renewed(self, partition: TopicPartition) -> bool:
+        """Whether the mirror's position is not one in this log."""
+        log = self.ends.get(partition)
+        return log is None or is_renewed(log, self.mirrored.get(partition))
 
 
 class DrainMirror(Step[DrainState]):
@@ -47,12 +70,41 @@ class DrainMirror(Step[DrainState]):
         seconds = self._world.settings.timeouts.drain_seconds
         return f"wait until nothing is left to mirror (at most {seconds:g} s)"
 
+    def check(self, context: RunContext) -> None:
+        """Refuse where drkit does not see every topic that is mirrored."""
+        self._require_all_seen(context)
+
     def prepare(self, context: RunContext) -> None:
         """Connect to both sides once."""
         self._mirror.positions()
 
     def observe(self, context: RunContext) -> DrainState:
         """Compare log ends with the mirror's own positions."""
+        self._require_all_seen(context)
+        return self._look()
+
+    def _require_all_seen(self, context: RunContext) -> None:
+        """Raise ``RefusedError`` for mirrored topics that drkit may not describe on the source.
+
+        They would not be drained, nor would their groups' positions be carried over.
+        """
+        settings = self._world.settings.replication
+        names = TopicNames(settings.policy, context.source, settings.separator)
+        copies = self._world.regions[context.target].reader.describe_topics()
+        mirrored = {original for copy in copies if names.on_target(original := names.on_source(copy)) == copy}
+        mirrored |= {p.topic for p in self._mirror.positions()}
+        missing = set(self._world.topics.select(mirrored)) - self._reader.describe_topics().keys()
+        # One that was deleted is no obstacle.
+        hidden = sorted(self._reader.hidden_topics(missing)) if missing else []
+        if hidden:
+            raise RefusedError(
+                f"{len(hidden)} topics are mirrored, and drkit may not describe them in {context.source}, first "
+                f"{hidden[0]}: they could not be drained",
+                hint="allow drkit's principal DESCRIBE and READ on every topic of replication.topics, or exclude them "
+                "under replication.topics_exclude",
+            )
+
+    def _look(self) -> DrainState:
         partitions = partitions_in_scope(self._reader.describe_topics().values(), self._world.topics)
         ends = self._reader.log_ranges(partitions)
         mirrored = self._mirror.positions()
@@ -71,18 +123,20 @@ class DrainMirror(Step[DrainState]):
             if clock.monotonic() > deadline:
                 raise NotYetError(
                     f"the mirror still has records to carry over in {len(state.remaining)} partitions after "
-                    f"{self._world.settings.timeouts.drain_seconds:g} s, first {state.remaining[0]}",
-                    hint="drkit mm2 status shows whether its tasks run; timeouts.drain_seconds allows more time",
+                    f"{self._world.settings.timeouts.drain_seconds:g} s, first {state.why(state.remaining[0])}",
+                    hint=_RENEWED_HINT
+                    if state.is_renewed(state.remaining[0])
+                    else "drkit mm2 status shows whether its tasks run; timeouts.drain_seconds allows more time",
                 )
             context.progress(f"{len(state.remaining)} partitions to drain")
             clock.sleep(_POLL_SECONDS)
-            state = self.observe(context)
+            state = self._look()
 
     def confirm(self, context: RunContext) -> Evidence:
         """The drained ends."""
-        state = self.observe(context)
+        state = self._look()
         if state.remaining:
-            raise NotYetError(f"records arrived in {state.remaining[0]} after the mirror had been drained")
+            raise NotYetError(f"records arrived in {state.why(state.remaining[0])} after the mirror had been drained")
         return {
             "partitions": len(state.ends),
             "source_end": to_tree({partition: log.end for partition, log in state.ends.items()}),
@@ -92,7 +146,11 @@ class DrainMirror(Step[DrainState]):
     def _remaining(
         self, ends: Mapping[TopicPartition, LogRange], mirrored: Mapping[TopicPartition, int]
     ) -> tuple[TopicPartition, ...]:
-        unsettled = {p for p, log in ends.items() if not log.is_settled}
+        # A topic that was made anew may have fewer partitions, too.
+        topics = {p.topic for p in ends}
+        renewed = {p for p, log in ends.items() if is_renewed(log, mirrored.get(p))}
+        renewed |= {p for p in mirrored if p.topic in topics and p not in ends}
+        unsettled = renewed | {p for p, log in ends.items() if not log.is_settled}
         tails = [
             ReadRange(p, start, log.end)
             for p, log in ends.items()

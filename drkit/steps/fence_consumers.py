@@ -11,14 +11,22 @@ from drkit.ports import KafkaReader, ProbeOutcome
 from drkit.steps.world import RegionPorts, World
 
 _POLL_SECONDS = 0.1
+_STANDSTILL_SECONDS = 0.25
+"""How long positions must stand still: coordinators other than the one that refused the probe learn of the fence later.
+"""
 
 
-def committed_in_scope(world: World, reader: KafkaReader) -> dict[str, dict[TopicPartition, int]]:
-    """Committed offsets of every group in scope, on topics in scope; groups without any are left out."""
+def committed_in_scope(
+    world: World, reader: KafkaReader, *, stable: bool = False
+) -> dict[str, dict[TopicPartition, int]]:
+    """Committed offsets of every group in scope, on topics in scope; groups without any are left out.
+
+    ``stable``: as in ``KafkaReader.committed_offsets``.
+    """
     groups = world.groups.select(reader.groups())
     positions = {
         group: {p: offset for p, offset in offsets.items() if world.topics.matches(p.topic)}
-        for group, offsets in reader.committed_offsets(groups).items()
+        for group, offsets in reader.committed_offsets(groups, stable=stable).items()
     }
     return {group: offsets for group, offsets in positions.items() if offsets}
 
@@ -95,7 +103,7 @@ class FenceConsumers(Step[tuple[str, ...]]):
         self._source.fence.put_consumers(observation)
 
     def confirm(self, context: RunContext) -> Evidence:
-        """A refused commit, and positions that are the same twice."""
+        """A refused commit, and positions that stand still."""
         groups = self.observe(context)
         if not groups:
             return {"groups": 0, "committed": {}}
@@ -115,6 +123,7 @@ class FenceConsumers(Step[tuple[str, ...]]):
         return {
             "groups": len(committed),
             "refused_after_seconds": round(clock.monotonic() - started, 3),
+            "read_at": clock.now().isoformat(),
             "committed": {group: to_tree(offsets) for group, offsets in sorted(committed.items())},
         }
 
@@ -123,9 +132,11 @@ class FenceConsumers(Step[tuple[str, ...]]):
         return self._source.fence.lift_consumers()
 
     def _until_still(self, deadline: float) -> GroupOffsets:
-        before = committed_in_scope(self._world, self._source.reader)
+        # The end of a transaction is not bound by a denial on the group: what it holds is waited for.
+        before = committed_in_scope(self._world, self._source.reader, stable=True)
         while True:
-            after = committed_in_scope(self._world, self._source.reader)
+            self._world.clock.sleep(_STANDSTILL_SECONDS)
+            after = committed_in_scope(self._world, self._source.reader, stable=True)
             if after == before:
                 return after
             if self._world.clock.monotonic() > deadline:

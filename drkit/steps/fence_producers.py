@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from drkit.domain.kafka import LogRange, TopicPartition
 from drkit.domain.partition_tree import to_tree
 from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, Mode, NotYetError, RunContext, Step
-from drkit.errors import AuthError, UnreachableError
+from drkit.errors import DrkitError
 from drkit.ports import ProbeOutcome
 from drkit.steps.world import RegionPorts, World
 
@@ -19,8 +20,9 @@ _STANDSTILL_SECONDS = 0.25
 class FenceProducers(Step[bool]):
     """Writes are refused on the old primary: proved by a refused probe and by log ends that stand still.
 
-    In disaster mode the fence is tried once, for a primary that is cut off from drkit but not from its clients
-    answers neither; a primary that comes back unfenced is named in the failback plan.
+    In disaster mode the fence is tried once, and the move to the healthy region does not depend on it: a primary that
+    is cut off from drkit, or half dead, may be unable to be fenced. One that comes back unfenced is named in the
+    failback plan.
     """
 
     name = "fence-producers"
@@ -29,7 +31,7 @@ class FenceProducers(Step[bool]):
     def __init__(self, world: World, source: RegionPorts) -> None:
         self._world = world
         self._source = source
-        self._answers = True
+        self._why_not = ""
 
     def describe(self, context: RunContext) -> str:
         """Say what is fenced."""
@@ -42,13 +44,13 @@ class FenceProducers(Step[bool]):
 
     def observe(self, context: RunContext) -> bool:
         """Whether the old primary answers at all."""
-        self._answers = context.mode is Mode.PLANNED or self._is_there()
-        return self._answers
+        self._why_not = "" if context.mode is Mode.PLANNED or self._is_there() else f"{context.source} does not answer"
+        return not self._why_not
 
     def _is_there(self) -> bool:
         try:
             self._source.health_reader.describe_cluster()
-        except (UnreachableError, AuthError):
+        except DrkitError:
             return False
         return True
 
@@ -58,13 +60,29 @@ class FenceProducers(Step[bool]):
 
     def apply(self, context: RunContext, observation: bool) -> None:
         """Put the fence."""
-        self._source.fence.put_producers()
+        with self._tolerant(context):
+            self._source.fence.put_producers()
 
     def confirm(self, context: RunContext) -> Evidence:
         """Refused probe, then log ends that stand still with no transaction open."""
+        found: Evidence = {}
+        if not self._why_not:
+            with self._tolerant(context):
+                found = self._proof()
+        return {"fenced": False, "reason": self._why_not} if self._why_not else found
+
+    @contextmanager
+    def _tolerant(self, context: RunContext) -> Iterator[None]:
+        """In disaster mode what goes wrong is kept as the reason why there is no fence."""
+        try:
+            yield
+        except DrkitError as error:
+            if context.mode is not Mode.DISASTER:
+                raise
+            self._why_not = error.message
+
+    def _proof(self) -> Evidence:
         clock = self._world.clock
-        if not self._answers:
-            return {"fenced": False, "reason": f"{context.source} does not answer"}
         started = clock.monotonic()
         deadline = started + self._world.settings.timeouts.fence_seconds
         attempts = self._until_refused(deadline)

@@ -34,7 +34,7 @@ class Pin(Step[None]):
         """Compare; raises at the first difference."""
         lineage = self._record.read()
         primary = lineage.primary(self._world.settings.primary)
-        moved_by_this_run = primary == context.target and lineage.of_run(context.run_id) is not None
+        moved_by_this_run = lineage.is_newest_in_force(context.run_id)
         if primary != context.source and not moved_by_this_run:
             raise StalePlanError(f"{primary} is the primary, not {context.source}", hint="plan again: drkit status")
         regions = [context.target] if context.mode is Mode.DISASTER else [context.source, context.target]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from drkit.engine.step import Evidence, NotYetError, RunContext, Step
-from drkit.errors import RefusedError
+from drkit.engine.step import Evidence, Mode, NotYetError, RunContext, Step
+from drkit.errors import AuthError, DrkitError, RefusedError, StalePlanError, UnknownOutcomeError, UnreachableError
 from drkit.ports import RecordSet, RedirectTarget, RedirectWriter
+from drkit.steps.standstill import require_fence_held
 from drkit.steps.world import World
 
 _POLL_SECONDS = 0.1
+_ASK_AGAIN_SECONDS = 2.0
 
 Observed = Mapping[str, RecordSet]
 
@@ -22,19 +24,32 @@ class Redirect(Step[Observed]):
     """
 
     name = "redirect"
+    is_undo_guarded = True
 
     def __init__(self, world: World, targets: Sequence[RedirectWriter]) -> None:
         self._world = world
         self._targets = targets
+        self._silent = ""
 
     def describe(self, context: RunContext) -> str:
         """Name each target with its new values."""
         changes = [f"{target.name} to {', '.join(target.values_for(context.target))}" for target in self._targets]
-        return f"point {'; '.join(changes)}" if changes else "no redirect target is configured"
+        silent = f" (does not answer now, and the run will stop here if it still does not: {self._silent})"
+        text = f"point {'; '.join(changes)}" if changes else "no redirect target is configured"
+        return text + silent if self._silent else text
 
     def check(self, context: RunContext) -> None:
-        """Refuse a target that points at neither region."""
-        self.observe(context)
+        """Refuse a target that points at neither region.
+
+        In a disaster everything before it can be done while a target's control plane is down.
+        """
+        self._silent = ""
+        try:
+            self.observe(context)
+        except UnreachableError as error:
+            if context.mode is not Mode.DISASTER:
+                raise
+            self._silent = error.message
 
     def observe(self, context: RunContext) -> Observed:
         """The control plane's values; refuses one that points at neither region."""
@@ -63,7 +78,16 @@ class Redirect(Step[Observed]):
 
     def apply(self, context: RunContext, observation: Observed) -> None:
         """Switch each, wait until it is in sync, then until its servers answer with it."""
-        self._switch(context, observation, context.target)
+        if not self.is_begun(context, observation):
+            # The last moment at which a record that was acknowledged behind the fence can still be carried over.
+            require_fence_held(self._world, context)
+        try:
+            self._switch(context, observation, context.target)
+        except (AuthError, RefusedError, UnknownOutcomeError) as error:
+            if context.mode is Mode.DISASTER:
+                # Nothing of such a run is undone by itself: what is left to do by hand stays right.
+                error.hint = "; ".join(filter(None, (error.hint, self._by_hand(context))))
+            raise
 
     def confirm(self, context: RunContext) -> Evidence:
         """What each target and each of its servers say now."""
@@ -89,10 +113,50 @@ class Redirect(Step[Observed]):
         for target in self._targets:
             wanted = target.values_for(region)
             if observed[target.name].values != wanted:
-                change = target.switch(observed[target.name], region)
-                in_sync = partial(target.is_in_sync, change)
+                change = self._changed(context, target, observed[target.name], region, deadline)
+                in_sync = partial(_is_in_sync, target, change, wanted)
                 self._wait(context, deadline, f"{target.name} to be in sync", in_sync)
             self._wait(context, deadline, f"the name servers of {target.name}", partial(_answers_with, target, wanted))
+
+    def _changed(
+        self, context: RunContext, target: RedirectWriter, expected: RecordSet, region: str, deadline: float
+    ) -> str:
+        """The change's id; empty where the change turned out to have been made.
+
+        A change that got no answer may be made at any moment, also when everything else has been undone. So it is
+        asked for again, by the same expectation, until an answer says what became of it.
+        """
+        clock, unanswered = self._world.clock, False
+        while True:
+            try:
+                return target.switch(expected, region)
+            except UnknownOutcomeError as error:
+                unanswered = True
+                failure: DrkitError = error
+            except StalePlanError:
+                if not unanswered or target.observe().values != target.values_for(region):
+                    raise
+                return ""
+            except UnreachableError as error:
+                if not unanswered:
+                    raise
+                failure = error
+            if clock.monotonic() > deadline:
+                raise UnknownOutcomeError(
+                    f"{failure.message}; whether {target.name} changes to {', '.join(target.values_for(region))} is "
+                    "not known: an earlier request got no answer",
+                    hint=f"what is {target.name} now, and has somebody else changed it? Look at its control plane",
+                )
+            context.progress(f"asking again for the change of {target.name}")
+            clock.sleep(_ASK_AGAIN_SECONDS)
+
+    def _by_hand(self, context: RunContext) -> str:
+        """What an operator can do where drkit cannot."""
+        left = [f"{target.name} to {', '.join(target.values_for(context.target))}" for target in self._targets]
+        return (
+            f"everything before it is done: wait until the control plane answers, or set by hand {'; '.join(left)} "
+            "(in the AWS console: Route 53, hosted zones)"
+        )
 
     def _wait(self, context: RunContext, deadline: float, what: str, condition: Callable[[], bool]) -> None:
         clock = self._world.clock
@@ -104,6 +168,14 @@ class Redirect(Step[Observed]):
                 )
             context.progress(f"waiting for {what}")
             clock.sleep(_POLL_SECONDS)
+
+
+def _is_in_sync(target: RedirectWriter, change: str, wanted: tuple[str, ...]) -> bool:
+    try:
+        return not change or target.is_in_sync(change)
+    except UnreachableError:
+        # The control plane has accepted the change; what it brought about shows without it.
+        return _answers_with(target, wanted)
 
 
 def _answers_with(target: RedirectTarget, wanted: tuple[str, ...]) -> bool:

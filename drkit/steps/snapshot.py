@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from drkit.domain.kafka import GroupState, TopicPartition
@@ -13,6 +13,7 @@ from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.scope import partitions_in_scope
 from drkit.engine.step import Evidence, RunContext, Step
 from drkit.errors import RefusedError
+from drkit.ports import PreconditionFailed
 from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.world import World
 
@@ -57,8 +58,7 @@ class TakeSnapshot(Step[None]):
             "log_ends": to_tree({p: log.end for p, log in ranges.items()}),
             "committed": {group: to_tree(offsets) for group, offsets in sorted(committed.items())},
         }
-        key = f"snapshots/{context.source}/{taken_at:%Y%m%dt%H%M%S.%fz}.json"
-        self._world.store.create(key, json.dumps(document, sort_keys=True).encode())
+        key = self._store(context.source, taken_at, json.dumps(document, sort_keys=True).encode())
         self._evidence = {
             "key": key,
             "taken_at": taken_at.isoformat(),
@@ -66,6 +66,17 @@ class TakeSnapshot(Step[None]):
             "groups": len(committed),
             "active_groups": sorted(name for name, group in groups.items() if group.state is GroupState.ACTIVE),
         }
+
+    def _store(self, region: str, taken_at: datetime, body: bytes) -> str:
+        while True:
+            key = f"snapshots/{region}/{taken_at:%Y%m%dt%H%M%S.%fz}.json"
+            try:
+                self._world.store.create(key, body)
+            except PreconditionFailed:
+                # Another one of the same instant, as clocks stand still and go back: nothing is overwritten.
+                taken_at += timedelta(microseconds=1)
+            else:
+                return key
 
     def confirm(self, context: RunContext) -> Evidence:
         """Where it is and what it holds."""

@@ -1,4 +1,7 @@
-"""Positions of groups on a source that does not answer: checkpoints, the newest snapshot, what the watch saw."""
+"""Positions of groups on a source that does not answer.
+
+They come from checkpoints, the newest snapshot, what the watch saw, and what a run read behind its fence.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from datetime import UTC, datetime
 
 from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.partition_tree import from_tree
+from drkit.engine import journal as journals
 from drkit.steps.snapshot import newest_snapshot, snapshot_positions
 from drkit.steps.world import World
 from drkit.verification.mirror_evidence import CheckpointPositions
@@ -63,11 +68,12 @@ class SourcePositions:
 
     def _dated(self) -> Mapping[str, Mapping[TopicPartition, Dated]]:
         positions = self._from_snapshot()
-        for group, offsets in self.checkpoints.read().items():
-            known = positions.setdefault(group, {})
-            for partition, (offset, at_ms) in offsets.items():
-                if partition not in known or at_ms >= known[partition][1]:
-                    known[partition] = (offset, at_ms)
+        for source in (self.checkpoints.read(), self._behind_fence()):
+            for group, offsets in source.items():
+                known = positions.setdefault(group, {})
+                for partition, (offset, at_ms) in offsets.items():
+                    if partition not in known or at_ms >= known[partition][1]:
+                        known[partition] = (offset, at_ms)
         watched = self.watched.newest()
         if watched is not None:
             # The watch sees every position: one that it does not have was gone by then, checkpoint or not.
@@ -80,6 +86,21 @@ class SourcePositions:
                 for partition, offset in committed.items():
                     known.setdefault(partition, (offset, watched.as_of_ms))
         return {group: offsets for group, offsets in positions.items() if offsets}
+
+    def _behind_fence(self) -> Mapping[str, Mapping[TopicPartition, Dated]]:
+        """What the newest run, or one that it took the place of, read when the source's groups were fenced."""
+        run_id = next(iter(journals.run_ids(self.world.store)), None)
+        while run_id is not None:
+            state = journals.load(self.world.store, run_id)
+            found = state.evidence.get("fence-consumers", {})
+            if state.plan.source == self.source and "read_at" in found:
+                at_ms = int(datetime.fromisoformat(found["read_at"]).timestamp() * 1000)
+                return {
+                    group: {p: (offset, at_ms) for p, offset in from_tree(tree).items()}
+                    for group, tree in found["committed"].items()
+                }
+            run_id = state.plan.supersedes
+        return {}
 
     def _from_snapshot(self) -> dict[str, dict[TopicPartition, Dated]]:
         snapshot = newest_snapshot(self.world, self.source)

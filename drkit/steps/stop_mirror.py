@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from drkit.engine.step import Evidence, NotYetError, RunContext, Step
-from drkit.errors import UnreachableError
+from drkit.engine.step import Evidence, Mode, NotYetError, RunContext, Step
+from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
+from drkit.steps.undo_record import UndoRecord
 from drkit.steps.world import Mirror, World
 
 _POLL_SECONDS = 0.1
+_AT_REST = (ConnectorState.STOPPED.value, ConnectorState.PAUSED.value, ConnectorState.ABSENT.value)
+"""Connectors that did not mirror before the run, and shall not after it; a paused one stays stopped."""
 
 States = Mapping[str, ConnectorStatus]
 
@@ -39,11 +42,22 @@ class StopMirror(Step[States]):
         return {name: self._mirror.reader.status(name) for name in self._mirror.connectors}
 
     def is_satisfied(self, context: RunContext, observation: States) -> bool:
-        """All stopped, or not there."""
-        return all(status.is_stopped for status in observation.values())
+        """All stopped, or not there; a source connector that is not there may run elsewhere."""
+        return not self._may_run_elsewhere(context, observation) and all(s.is_stopped for s in observation.values())
+
+    def _may_run_elsewhere(self, context: RunContext, observation: States) -> bool:
+        # In a planned move the drained mirror was seen at work, and its source is fenced.
+        is_absent = observation[self._mirror.source_connector].state is ConnectorState.ABSENT
+        return is_absent and context.mode is Mode.DISASTER
 
     def apply(self, context: RunContext, observation: States) -> None:
-        """Ask those that are not stopped."""
+        """Ask those that are not stopped, once it is stored which ones ran."""
+        if self._may_run_elsewhere(context, observation):
+            raise RefusedError(
+                f"Kafka Connect has no connector {self._mirror.source_connector}: the mirror may run somewhere else",
+                hint=f"regions.{context.target}.connect.url must be the Kafka Connect cluster that mirrors into it",
+            )
+        self._before(context).add({name: status.state.value for name, status in observation.items()})
         running = [name for name, status in observation.items() if not status.is_stopped]
         # Each request takes about a second: Connect answers when its config topic has taken it.
         with ThreadPoolExecutor(max_workers=max(1, len(running)), thread_name_prefix="stop") as pool:
@@ -68,15 +82,20 @@ class StopMirror(Step[States]):
         return {"asked": list(self._mirror.connectors)}
 
     def compensate(self, context: RunContext) -> Evidence:
-        """Let them run again: also one that still runs, for it may have been asked to stop a moment ago."""
+        """Let those that ran run again: also one that still runs, for it may have been asked to stop a moment ago."""
+        before = self._before(context).read() or {}
         existing = [
             name
             for name in self._mirror.connectors
-            if self._mirror.reader.status(name).state is not ConnectorState.ABSENT
+            if before.get(name, ConnectorState.STOPPED.value) not in _AT_REST
+            and self._mirror.reader.status(name).state is not ConnectorState.ABSENT
         ]
         for name in existing:
             self._mirror.writer.resume(name)
         return {"resumed": existing}
+
+    def _before(self, context: RunContext) -> UndoRecord:
+        return UndoRecord(self._world.store, context, f"mirror-{context.target}")
 
 
 class MirrorStopped(Step[States]):

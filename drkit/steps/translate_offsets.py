@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +10,10 @@ from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.positions import GroupPosition, by_group, totals
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError, StalePlanError
+from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.group_offsets import commit_groups
 from drkit.steps.source_positions import SourcePositions
+from drkit.steps.undo_record import UndoRecord
 from drkit.steps.world import RegionPorts, World
 from drkit.verification.positions import Translator
 
@@ -36,6 +37,7 @@ class TranslateOffsets(Step[Translated]):
 
     name = "translate-offsets"
     holds_over_interruption = False
+    measured_before = "promote"
 
     def __init__(self, world: World, target: RegionPorts, translator: Translator, source: SourcePositions) -> None:
         self._world = world
@@ -49,8 +51,12 @@ class TranslateOffsets(Step[Translated]):
         return f"commit each group's position in {context.target} and read it back"
 
     def prepare(self, context: RunContext) -> None:
-        """Read the sync history, and what is there now, so that little is new later."""
-        self._translator.prepare()
+        """Read what the groups' positions of now need, so that little is new later."""
+        if context.mode is Mode.PLANNED and not context.of("fence-consumers"):
+            committed: GroupOffsets = committed_in_scope(self._world, self._world.regions[context.source].reader)
+        else:
+            committed, _ = self._committed(context)
+        self._translator.prepare(committed)
 
     def observe(self, context: RunContext) -> Translated:
         """Translate, and read what is there. Raises ``RefusedError`` for groups that are active on the target."""
@@ -96,10 +102,10 @@ class TranslateOffsets(Step[Translated]):
 
     def compensate(self, context: RunContext) -> Evidence:
         """Restore what the groups had before; a group that had nothing is removed again."""
-        stored = self._world.store.get(_key(context))
+        stored = self._earlier(context).read()
         if stored is None:
             return {"restored": 0}
-        earlier = {group: from_tree(tree) for group, tree in json.loads(stored.body).items()}
+        earlier = {group: from_tree(tree) for group, tree in stored.items()}
         self._require_idle(earlier)
         found = self._target.reader.committed_offsets(sorted(earlier))
         for group, offsets in earlier.items():
@@ -128,13 +134,13 @@ class TranslateOffsets(Step[Translated]):
             )
 
     def _remember(self, context: RunContext, translated: Translated) -> None:
-        if self._world.store.get(_key(context)) is None:
-            earlier = {group: to_tree(translated.earlier.get(group, {})) for group in translated.wanted}
-            self._world.store.create(_key(context), json.dumps(earlier).encode())
+        # Groups that an earlier attempt did not know yet are added; of those that it knew, every offset is there.
+        self._earlier(context).add(
+            {group: to_tree(translated.earlier.get(group, {})) for group in translated.wanted},
+        )
 
-
-def _key(context: RunContext) -> str:
-    return f"undo/{context.run_id}/offsets-{context.target}.json"
+    def _earlier(self, context: RunContext) -> UndoRecord:
+        return UndoRecord(self._world.store, context, f"offsets-{context.target}")
 
 
 def _missing(wanted: GroupOffsets, found: GroupOffsets) -> dict[str, dict[TopicPartition, int]]:

@@ -20,6 +20,7 @@ from drkit.ports import (
     ObjectStore,
     RedirectWriter,
 )
+from drkit.steps.stand_in import StandIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,18 @@ class World:
     store: ObjectStore
     redirects: Sequence[RedirectWriter]
     clock: Clock
+    stand_in: StandIn | None = None
+    """Where a directory stands in for the state bucket: ``store`` is its store then."""
+
+    @property
+    def kept_in(self) -> dict[str, str]:
+        """What documents say of where the state is kept: nothing for the state bucket."""
+        return {} if self.stand_in is None else {"state": self.stand_in.label}
+
+    def require_state(self) -> None:
+        """Raise ``RefusedError`` where a directory stands in for the state bucket, and the bucket answers."""
+        if self.stand_in is not None:
+            self.stand_in.require_needed()
 
     @property
     def topics(self) -> NameFilter:

@@ -13,6 +13,7 @@ from drkit.domain.offsets import Bounded, OffsetMap, Tail, TargetLog, Unavailabl
 from drkit.domain.positions import GroupPosition
 from drkit.domain.samples import SampleProvider
 from drkit.ports import KafkaReader, ReadRange
+from drkit.verification.counted import CountedLogs
 from drkit.verification.mirror_evidence import SyncHistory
 from drkit.verification.record_search import RecordSearch
 
@@ -32,7 +33,7 @@ class Translator:
     ``source``: the source's reader while it is alive. ``rename``: source topic to target topic. ``mirrored``: last
     mirrored upstream offset per source partition. ``samples``: what was seen of the source while it was alive.
     ``floors``: MM2's checkpoints, asked for where a partition has no offset syncs. ``compacted``: the source topics
-    that are compacted at either end.
+    that are compacted at either end. ``counted``: what earlier translations have read of the target's logs.
     """
 
     target: KafkaReader
@@ -44,12 +45,11 @@ class Translator:
     samples: SampleProvider | None = None
     floors: Callable[[], Floors] | None = None
     compacted: Callable[[], Collection[str]] = tuple
+    counted: CountedLogs | None = None
 
-    def prepare(self) -> None:
-        """Read the sync history and the mirror's positions, so that a translation later reads only what is new."""
-        self.history.read()
-        self.mirrored()
-        self.compacted()
+    def prepare(self, committed: GroupOffsets) -> None:
+        """Read all that these positions need now, so that a translation later reads only what is new."""
+        self.translate(committed)
 
     def translate(
         self,
@@ -85,7 +85,9 @@ class Translator:
         maps: dict[TopicPartition, OffsetMap] = {}
         for p, t in present.items():
             is_compacted = p.topic in compacted
-            tail = Tail(mirrored.get(p), last_records[t], drained_to.get(p), is_final, in_order=False)
+            # What an open transaction holds may still commit, and Connect's account is not of before or after it.
+            is_pair = is_final and logs[t].is_settled
+            tail = Tail(mirrored.get(p), last_records[t], drained_to.get(p), is_pair, in_order=False)
             maps[p] = OffsetMap(
                 history.get(p) or Anchors(),
                 TargetLog(logs[t].start, logs[t].end),
@@ -156,7 +158,8 @@ class Translator:
             for p, offset in known
             if (request := maps[p].request(offset)) is not None and request[0] < request[1]
         }
-        records = self.target.data_offsets(sorted(requests, key=lambda r: (r.partition, r.start)))
+        counted = self.target if self.counted is None else self.counted
+        records = counted.data_offsets(sorted(requests, key=lambda r: (r.partition, r.start)))
         sources: Mapping[TopicPartition, Sequence[int]] = {}
         for p, offset in known:
             found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Literal, Protocol
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, ShareConsumer
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -61,11 +61,17 @@ class KafkaBench(Protocol):
     def begin(self, partition: TopicPartition, values: Iterable[bytes]) -> OpenTransaction:
         """Append records in a transaction, which stays open."""
 
+    def begin_commit(self, group: str, partition: TopicPartition, offset: int) -> Callable[[], None]:
+        """Commit an offset in a transaction, which stays open until what is returned is called."""
+
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         """Move the log start."""
 
     def member(self, group: str, topic: str, protocol: Literal["classic", "consumer"] = "classic") -> Any:
         """A context manager: a consumer of another is a member of the group."""
+
+    def share_member(self, group: str, topic: str) -> AbstractContextManager[None]:
+        """A consumer of another is a member of a share group."""
 
     def put_acls(self, *acls: Acl) -> None:
         """An administrator adds bindings."""
@@ -119,6 +125,10 @@ class FakeBench:
     def begin(self, partition: TopicPartition, values: Iterable[bytes]) -> OpenTransaction:
         return self.kafka.cluster.begin(partition, *values)
 
+    def begin_commit(self, group: str, partition: TopicPartition, offset: int) -> Callable[[], None]:
+        self.kafka.cluster.pending[group] = {partition: offset}
+        return lambda: self.kafka.cluster.commit(group, self.kafka.cluster.pending.pop(group))
+
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         self.kafka.cluster.logs[partition].delete_before(offset)
 
@@ -127,6 +137,11 @@ class FakeBench:
         self.kafka.cluster.join(group)
         yield
         self.kafka.cluster.leave(group)
+
+    @contextmanager
+    def share_member(self, group: str, topic: str) -> Iterator[None]:
+        self.kafka.cluster.foreign_groups[group] = "share"
+        yield
 
     def put_acls(self, *acls: Acl) -> None:
         self.kafka.cluster.acls.update(acls)
@@ -154,14 +169,14 @@ class RealBench:
         settings = {key.replace("_", "."): value for key, value in configs.items()}
         self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(10)
         eventually(
-            lambda: name in self._admin.list_topics(timeout=5).topics, timeout_seconds=10, because="it was created"
+            lambda: name in self._admin.list_topics(timeout=20).topics, timeout_seconds=10, because="it was created"
         )
         return name
 
     def drop(self, topic: str) -> None:
         self._admin.delete_topics([topic])[topic].result(10)
         eventually(
-            lambda: topic not in self._admin.list_topics(timeout=5).topics, timeout_seconds=10, because="it was deleted"
+            lambda: topic not in self._admin.list_topics(timeout=20).topics, timeout_seconds=20, because="it is deleted"
         )
 
     def write(
@@ -189,6 +204,19 @@ class RealBench:
         assert producer.flush(10) == 0
         return _RealTransaction(producer, lambda: self.reader.log_ranges([partition])[partition].end)
 
+    def begin_commit(self, group: str, partition: TopicPartition, offset: int) -> Callable[[], None]:
+        producer = Producer({**self._others, "transactional.id": self.name()})
+        self._transactional.append(producer)
+        producer.init_transactions(10)
+        producer.begin_transaction()
+        consumer = Consumer({**self._others, "group.id": group})
+        try:
+            held = [Position(partition.topic, partition.partition, offset)]
+            producer.send_offsets_to_transaction(held, consumer.consumer_group_metadata(), 10)
+        finally:
+            consumer.close()
+        return lambda: producer.commit_transaction(10)
+
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         position = Position(partition.topic, partition.partition, offset)
         self._admin.delete_records([position])[position].result(10)
@@ -215,6 +243,21 @@ class RealBench:
             thread.join()
             consumer.close()
 
+    @contextmanager
+    def share_member(self, group: str, topic: str) -> Iterator[None]:
+        consumer = ShareConsumer({**self._others, "group.id": group})
+        consumer.subscribe([topic])
+
+        def is_there() -> bool:
+            consumer.poll(0.2)
+            return group in self.reader.foreign_groups()
+
+        try:
+            eventually(is_there, timeout_seconds=15, because="its member has joined")
+            yield
+        finally:
+            consumer.close()
+
     def put_acls(self, *acls: Acl) -> None:
         self._acls.extend(acls)
         for future in self._admin.create_acls([to_binding(acl) for acl in acls]).values():
@@ -227,9 +270,10 @@ class RealBench:
         own = [acl for acl in self.reader.acls() if any(name in acl.resource_name for name in self._names)]
         filters = [to_filter(acl) for acl in {*own, *self._acls}]
         _finish(self._admin.delete_acls(filters) if filters else {})
-        names = set(self._admin.list_topics(timeout=5).topics) & set(self._names)
+        names = set(self._admin.list_topics(timeout=20).topics) & set(self._names)
         _finish(self._admin.delete_topics(sorted(names)) if names else {})
-        groups = {g.group_id for g in self._admin.list_consumer_groups().result(10).valid} & set(self._names)
+        listed = {g.group_id for g in self._admin.list_consumer_groups().result(10).valid}
+        groups = (listed | self.reader.foreign_groups().keys()) & set(self._names)
         _finish(self._admin.delete_consumer_groups(sorted(groups)) if groups else {})
 
     def _end_transactions(self) -> None:

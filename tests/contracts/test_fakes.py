@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drkit.errors import StalePlanError, UnreachableError
+from drkit.errors import StalePlanError, UnknownOutcomeError, UnreachableError
 from drkit.ports import PreconditionFailed, ProbeStatus
 from tests.fakes.aws import FakeObjectStore, FakeRedirect
 from tests.fakes.clock import FakeClock
@@ -71,7 +71,7 @@ def test_a_switch_whose_answer_is_lost_and_one_that_comes_second() -> None:
     target = _redirect()
     before = target.observe()
     target.on_next("switch", Fault.LOST_ANSWER)
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnknownOutcomeError):
         target.switch(before, "y")
     assert target.observe().values == ("10.1.0.1",)
     target = _redirect()

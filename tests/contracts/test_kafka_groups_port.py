@@ -122,6 +122,27 @@ def test_several_groups_are_asked_at_once(kafka: KafkaBench) -> None:
     assert states == {**dict.fromkeys(groups, GroupState.EMPTY), missing: GroupState.DEAD}
 
 
+def test_a_position_in_an_open_transaction_is_not_stable(kafka: KafkaBench) -> None:
+    partition, group = _one(kafka), kafka.name()
+    kafka.writer.alter_group_offsets(group, {partition: 1})
+    commit = kafka.begin_commit(group, partition, 2)
+    assert _committed(kafka, group) == {partition: 1}
+    with pytest.raises(RefusedError, match="a transaction that has not ended holds it"):
+        kafka.reader.committed_offsets([group], stable=True)
+    commit()
+    # Its marker may be written after the commit is answered: that is waited for.
+    assert kafka.reader.committed_offsets([group], stable=True) == {group: {partition: 2}}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_share_group_is_no_consumer_group_and_is_seen(kafka: KafkaBench) -> None:
+    group = kafka.name()
+    assert group not in kafka.reader.foreign_groups()
+    with kafka.share_member(group, kafka.topic()):
+        assert group not in kafka.reader.groups()
+        assert group in kafka.reader.foreign_groups()
+
+
 def test_names_are_any_text(kafka: KafkaBench) -> None:
     partition, group = _one(kafka), f"{kafka.name()}\x1b[31m\r\n 雪 %s"
     kafka.writer.alter_group_offsets(group, {partition: 1})

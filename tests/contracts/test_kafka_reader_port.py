@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -32,7 +34,7 @@ def test_a_topic_has_its_partitions_and_the_configs_that_were_set(kafka: KafkaBe
     topic = kafka.topic(3, cleanup_policy="compact")
     found = kafka.reader.topics()[topic]
     assert (found.name, found.configs) == (topic, {"cleanup.policy": "compact"})
-    assert found.topic_id
+    assert re.fullmatch(r"[\w-]{22}", found.topic_id, re.ASCII)
     assert [p.partition for p in found.partitions] == [0, 1, 2]
     assert all(p.leader == 1 and p.replicas == p.in_sync == (1,) for p in found.partitions)
     assert found.topic_partitions == tuple(TopicPartition(topic, number) for number in range(3))
@@ -112,8 +114,8 @@ def test_ranges_include_their_start_and_exclude_their_end(kafka: KafkaBench) -> 
     assert _values(kafka, ReadRange(partition, 3, 5)) == [b"3", b"4"]
     assert _values(kafka, ReadRange(partition, 4, 4), ReadRange(partition, 6, 5)) == []
     assert _values(kafka) == []
-    assert kafka.reader.data_offsets([]) == {}
-    assert kafka.reader.data_offsets([ReadRange(partition, 4, 4)]) == {partition: []}
+    assert _offsets(kafka, []) == {}
+    assert _offsets(kafka, [ReadRange(partition, 4, 4)]) == {partition: []}
 
 
 def test_each_record_comes_once_and_in_order_whatever_the_ranges(kafka: KafkaBench) -> None:
@@ -125,7 +127,7 @@ def test_each_record_comes_once_and_in_order_whatever_the_ranges(kafka: KafkaBen
     bounds = [(2990, 3000), (0, 10), (5, 20), (300, 1500), (1600, 1601), (1900, 2500), (21, 22)]
     ranges = [ReadRange(partition, *bound) for bound in bounds for partition in partitions]
     wanted = [offset for offset in range(3000) if any(start <= offset < end for start, end in bounds)]
-    assert kafka.reader.data_offsets(ranges) == dict.fromkeys(partitions, wanted)
+    assert _offsets(kafka, ranges) == dict.fromkeys(partitions, wanted)
     read = list(kafka.reader.read(ranges))
     for partition in partitions:
         assert [record.offset for record in read if record.partition == partition] == wanted
@@ -148,9 +150,9 @@ def test_what_was_aborted_is_never_read_committed_and_markers_are_no_records(kaf
     whole = ReadRange(partition, 0, 7)
     assert _log(kafka, partition).end == 7
     assert _values(kafka, whole) == [b"0", b"4", b"6"]
-    assert kafka.reader.data_offsets([whole]) == {partition: [0, 4, 6]}
+    assert _offsets(kafka, [whole]) == {partition: [0, 4, 6]}
     assert _values(kafka, whole, committed=False) == [b"0", b"1", b"2", b"4", b"6"]
-    assert kafka.reader.data_offsets([ReadRange(partition, 1, 4)]) == {partition: []}
+    assert _offsets(kafka, [ReadRange(partition, 1, 4)]) == {partition: []}
 
 
 def test_a_committed_read_ends_where_a_transaction_is_open(kafka: KafkaBench) -> None:
@@ -161,7 +163,7 @@ def test_a_committed_read_ends_where_a_transaction_is_open(kafka: KafkaBench) ->
     whole = ReadRange(partition, 0, 3)
     assert _values(kafka, whole) == [b"0"]
     assert _values(kafka, ReadRange(partition, 2, 3)) == []
-    assert kafka.reader.data_offsets([whole]) == {partition: [0]}
+    assert _offsets(kafka, [whole]) == {partition: [0]}
     assert _values(kafka, whole, committed=False) == [b"0", b"1", b"2"]
     transaction.commit()
     assert _values(kafka, whole) == [b"0", b"1", b"2"]
@@ -173,7 +175,7 @@ def test_a_range_below_the_log_start_begins_there(kafka: KafkaBench) -> None:
     kafka.delete_before(partition, 2)
     assert _values(kafka, ReadRange(partition, 0, 4)) == [b"2", b"3"]
     assert _values(kafka, ReadRange(partition, 0, 2)) == []
-    assert kafka.reader.data_offsets([ReadRange(partition, 1, 3)]) == {partition: [2]}
+    assert _offsets(kafka, [ReadRange(partition, 1, 3)]) == {partition: [2]}
 
 
 def test_a_range_beyond_the_log_end_ends_there(kafka: KafkaBench) -> None:
@@ -183,7 +185,7 @@ def test_a_range_beyond_the_log_end_ends_there(kafka: KafkaBench) -> None:
     assert _values(kafka, ReadRange(partition, 2, WHOLE)) == []
     assert _values(kafka, ReadRange(partition, 100, WHOLE)) == []
     empty = _one(kafka)
-    assert kafka.reader.data_offsets([ReadRange(partition, 1, WHOLE), ReadRange(empty, 0, 5)]) == {
+    assert _offsets(kafka, [ReadRange(partition, 1, WHOLE), ReadRange(empty, 0, 5)]) == {
         partition: [1],
         empty: [],
     }
@@ -216,6 +218,14 @@ def test_a_topic_that_drkit_may_not_see_is_as_if_it_were_not_there(kafka: KafkaB
         assert not isinstance(caught.value, UnreachableError)
 
 
+def test_a_topic_that_drkit_may_not_see_is_told_from_one_that_is_not_there(kafka: KafkaBench) -> None:
+    seen, hidden, missing = kafka.topic(), kafka.topic(), kafka.name()
+    kafka.put_acls(open_to_all("topic", hidden), rule("topic", hidden, "all", "deny"))
+    eventually(lambda: hidden not in kafka.reader.describe_topics(), timeout_seconds=10, because="it is denied")
+    assert list(kafka.reader.hidden_topics([seen, hidden, missing])) == [hidden]
+    assert not kafka.reader.hidden_topics([seen])
+
+
 def test_a_topic_that_drkit_may_not_read_is_an_authorization_error(kafka: KafkaBench) -> None:
     partition = _one(kafka)
     kafka.write(partition, [b"0"])
@@ -228,6 +238,10 @@ def test_a_topic_that_drkit_may_not_read_is_an_authorization_error(kafka: KafkaB
     with pytest.raises(AuthError):
         tail.catch_up()
     tail.close()
+
+
+def _offsets(kafka: KafkaBench, ranges: Sequence[ReadRange]) -> dict[TopicPartition, list[int]]:
+    return {partition: list(offsets) for partition, offsets in kafka.reader.data_offsets(ranges).items()}
 
 
 def _is_denied(kafka: KafkaBench, partition: TopicPartition) -> bool:

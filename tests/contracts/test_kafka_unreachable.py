@@ -32,6 +32,8 @@ READS: Final[Mapping[str, Callable[[KafkaReader], object]]] = {
     "log_ranges": lambda reader: reader.log_ranges([PARTITION]),
     "groups": lambda reader: reader.groups(),
     "describe_groups": lambda reader: reader.describe_groups(["shop"]),
+    "foreign_groups": lambda reader: reader.foreign_groups(),
+    "hidden_topics": lambda reader: reader.hidden_topics(["shop"]),
     "committed_offsets": lambda reader: reader.committed_offsets(["shop"]),
     "acls": lambda reader: reader.acls(),
     "read": lambda reader: list(reader.read([ReadRange(PARTITION, 0, 1)])),

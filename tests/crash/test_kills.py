@@ -27,11 +27,11 @@ from tests.fakes.procedure import World, procedure
 from tests.waiting import eventually
 
 PROCEDURE = procedure(World(FakeObjectStore()))
-ALL = failpoints.names(PROCEDURE)
+ALL = failpoints.names(PROCEDURE.steps, PROCEDURE.no_return_after)
 UNDO = tuple(name for name in ALL if "undo" in name)
 ABORT_ONLY = (*UNDO, "run:after-abort-started")
 FORWARD = tuple(name for name in ALL if name not in ABORT_ONLY and name != "run:after-take-over")
-BEFORE_NO_RETURN = FORWARD[: FORWARD.index("redirect:after-evidence")]
+BEFORE_NO_RETURN = FORWARD[: FORWARD.index("redirect:after-apply")]
 
 
 class Driver:
@@ -165,6 +165,15 @@ def test_killed_and_aborted(site: Site, failpoint: str) -> None:
     is_undone(site)
 
 
+def test_killed_behind_the_redirect_and_not_aborted(site: Site) -> None:
+    """Its evidence is missing, but clients have moved."""
+    site.killed("run", "redirect:after-apply")
+    refused = site.ask("abort")
+    assert (refused["exit_code"], "cannot be undone" in refused["message"]) == (5, True)
+    assert site.ask("resume")["exit_code"] == 0
+    ends_like_the_uninterrupted(site)
+
+
 @pytest.mark.parametrize("failpoint", [name for name in FORWARD if "-intent" in name or "-apply" in name])
 def test_killed_twice_and_resumed(site: Site, failpoint: str) -> None:
     """The second process dies right after it took over, the third where the first one did, if it gets there again."""
@@ -179,7 +188,7 @@ def test_killed_twice_and_resumed(site: Site, failpoint: str) -> None:
 
 @pytest.mark.parametrize("failpoint", ABORT_ONLY)
 def test_killed_while_it_is_undone_and_aborted_again(site: Site, failpoint: str) -> None:
-    stopped = site.ask("run", faults=["redirect:half-way:fail"])
+    stopped = site.ask("run", faults=["redirect:apply:fail"])
     assert stopped["exit_code"] == ExitCode.STOPPED
     site.killed("abort", failpoint)
     refused = site.ask("resume")

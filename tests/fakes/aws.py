@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from drkit.adapters.object_keys import check_key, check_prefix
-from drkit.errors import RefusedError, StalePlanError
+from drkit.errors import RefusedError, StalePlanError, UnknownOutcomeError
 from drkit.ports import PreconditionFailed, RecordSet, StoredObject
-from tests.fakes.scripted import Scripted
+from tests.fakes.scripted import Fault, Scripted
 
 
 class FakeObjectStore(Scripted):
@@ -106,7 +106,8 @@ class FakeRedirect(Scripted):
         self._pending[change_id] = self.pending_asks
         if not self.pending_asks:
             self._answered = self.current.values
-        self._end(fault, "switch", region)
+        if fault is Fault.LOST_ANSWER:
+            raise UnknownOutcomeError(f"switch {region}: lost answer")
         return change_id
 
     def is_in_sync(self, change_id: str) -> bool:

@@ -10,8 +10,9 @@ from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import Journal, LocalCopy
 from drkit.engine.lease import IsGone, Lease
 from drkit.engine.listener import RunListener
-from drkit.engine.runner import Purpose, Runner
+from drkit.engine.runner import Runner
 from drkit.engine.step import Procedure
+from drkit.engine.takeover import Purpose
 from drkit.ports import Clock, ObjectStore
 from tests.fakes.procedure import Watcher, World, planned, procedure
 
@@ -34,6 +35,8 @@ class Operator:
         compose: Callable[[World], Procedure] = procedure,
         background: bool = False,
         lease_seconds: float = LEASE_SECONDS,
+        journal_seconds: float = 30.0,
+        lease_kind: type[Lease] = Lease,
     ) -> None:
         self.store = state
         self.clock = clock
@@ -43,7 +46,10 @@ class Operator:
         self.listener: RunListener = listener or self.watcher
         self.interrupt = Interrupt()
         self.procedure = compose(world)
-        self.lease = Lease(state, clock, owner=owner, seconds=lease_seconds, is_gone=is_gone, background=background)
+        self._journal_seconds = journal_seconds
+        self.lease = lease_kind(
+            state, clock, owner=owner, seconds=lease_seconds, is_gone=is_gone, background=background
+        )
 
     def run(self, *, undo_on_failure: bool = False, run_id: str | None = None) -> RunState:
         """Begin a run and run it."""
@@ -83,7 +89,15 @@ class Operator:
             self.lease.release()
 
     def _journal(self, run_id: str, state: RunState | None) -> Journal:
-        return Journal(self.store, self.local, self.clock, run_id=run_id, state=state, note=self.listener.note)
+        return Journal(
+            self.store,
+            self.local,
+            self.clock,
+            run_id=run_id,
+            state=state,
+            deadline_seconds=self._journal_seconds,
+            note=self.listener.note,
+        )
 
     def _runner(self, journal: Journal) -> Runner:
         return Runner(self.procedure, journal, self.lease, self.clock, self.listener, self.interrupt)

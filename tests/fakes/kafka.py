@@ -37,7 +37,10 @@ class FakeCluster:
     logs: dict[TopicPartition, FakeLog] = field(default_factory=dict)
     configs: dict[str, dict[str, str]] = field(default_factory=dict)
     committed: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
+    pending: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
+    """Per group what a transaction that has not ended commits."""
     members: dict[str, list[str]] = field(default_factory=dict)
+    foreign_groups: dict[str, str] = field(default_factory=dict)
     acls: set[Acl] = field(default_factory=set)
     topic_ids: dict[str, str] = field(default_factory=dict)
     """A topic that is made again has another id."""
@@ -46,7 +49,7 @@ class FakeCluster:
     def create(self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
         """Make a topic."""
         self.configs[topic] = dict(configs or {})
-        self.topic_ids[topic] = f"id-{next(self.ids)}"
+        self.topic_ids[topic] = f"id-{next(self.ids):019d}"
         for number in range(partitions):
             partition = TopicPartition(topic, number)
             self.logs[partition] = FakeLog(partition)
@@ -142,6 +145,10 @@ class FakeKafka(Scripted):
             and self.cluster.is_allowed(DRKIT, "describe", "topic", name)
         }
 
+    def hidden_topics(self, names: Collection[str]) -> Collection[str]:
+        self._begin("hidden_topics", " ".join(sorted(names)))
+        return [name for name in names if not self.cluster.is_allowed(DRKIT, "describe", "topic", name)]
+
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         self._begin("log_ranges", str(len(partitions)))
         return {p: self._log(p, "describe").range for p in partitions}
@@ -149,6 +156,10 @@ class FakeKafka(Scripted):
     def groups(self) -> Mapping[str, GroupDescription]:
         self._begin("groups", "")
         return {name: GroupDescription(name, self._state(name)) for name in self._group_names()}
+
+    def foreign_groups(self) -> Mapping[str, str]:
+        self._begin("foreign_groups", "")
+        return dict(self.cluster.foreign_groups)
 
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         self._begin("describe_groups", " ".join(sorted(names)))
@@ -162,10 +173,14 @@ class FakeKafka(Scripted):
             for name in names
         }
 
-    def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def committed_offsets(
+        self, groups: Collection[str], *, stable: bool = False
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
         self._begin("committed_offsets", " ".join(sorted(groups)))
         for group in groups:
             self.authorize("describe", "group", group)
+            if stable and self.cluster.pending.get(group):
+                raise RefusedError(f"offset of group {group}: a transaction that has not ended holds it")
         return {
             group: {p: offset for p, offset in self.cluster.committed.get(group, {}).items() if self._may_read(p)}
             for group in groups

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,30 @@ def moto_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@dataclass(frozen=True)
+class Moto:
+    """A process of its own, that can be stopped: it takes connections then, and says nothing."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+
 @contextmanager
 def moto_process(log: Path) -> Iterator[str]:
     """The URL of a process of its own."""
+    with moto_server(log) as moto:
+        yield moto.url
+
+
+@contextmanager
+def moto_server(log: Path) -> Iterator[Moto]:
+    """A process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -38,7 +61,7 @@ def moto_process(log: Path) -> Iterator[str]:
             every=0.02,
         )
         assert process.poll() is None, log.read_text()
-        yield f"http://127.0.0.1:{port}"
+        yield Moto(f"http://127.0.0.1:{port}", process)
     finally:
         process.kill()
         process.wait()

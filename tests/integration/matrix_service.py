@@ -37,7 +37,7 @@ from tests.waiting import eventually
 
 KINDS = ("plain", "compacted", "transactional")
 _PARTITIONS = 2
-_RECORDS = 160
+_RECORDS = 80
 """Per round, partition and kind."""
 _COMPACTION = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
 _GROUPS = 8

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drkit.backup.position_log import PositionLog
+from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.errors import ExitCode
 from drkit.sandbox import Fault, Sandbox
+from drkit.sandbox.aws_client import aws_client
 from drkit.sandbox.workload.control import Workload
 from tests.conftest import protected_sandbox
 from tests.e2e.command import drkit
 from tests.e2e.world import PRIMARY, STANDBY
+from tests.fakes.aws import FakeObjectStore
+from tests.integration.watching import looks, watching
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
@@ -29,22 +31,26 @@ _MOVE = ("--from", PRIMARY, "--to", STANDBY, "--output", "json")
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
     with protected_sandbox(tmp_path / "sandbox", 216) as box:
+        # A broker that does not answer is waited for again and again.
+        text = box.config.read_text()
+        box.config.write_text(text + "\ntimeouts:\n  request_seconds: 3\n")
         yield box
 
 
-@contextmanager
-def _watching(box: Sandbox, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    options = ("--config", str(box.config), "offsets", "watch", "--every", "1", "--output", "json")
-    command = [sys.executable, "-m", "drkit", *options]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def _seen(box: Sandbox) -> GroupOffsets:
+    """Where the watch saw every group last."""
+    store, s3 = FakeObjectStore(), aws_client("s3", box.status().aws_endpoint_url)
+    listed = s3.list_objects_v2(Bucket="drkit-state", Prefix=f"positions/{PRIMARY}/")
+    assert not listed["IsTruncated"]
+    for item in listed["Contents"]:
+        store.create(item["Key"], s3.get_object(Bucket="drkit-state", Key=item["Key"])["Body"].read())
+    known = PositionLog(store, PRIMARY).newest()
+    assert known is not None
+    return known.committed
 
 
-def _looks(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+def _unsure(forecast: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for group in forecast["groups"] for row in group["not_exact"]]
 
 
 def test_with_the_source_dead_every_watched_position_is_exact(box: Sandbox, tmp_path: Path) -> None:
@@ -53,27 +59,35 @@ def test_with_the_source_dead_every_watched_position_is_exact(box: Sandbox, tmp_
     eventually(
         lambda: workload.report()["acknowledged"] > 2000, timeout_seconds=60, because="the workload writes", every=1
     )
-    with _watching(box, log) as watch:
-        eventually(lambda: len(_looks(log)) > 4, timeout_seconds=60, because="the watch looks every second")
+    with watching(box, log) as watch:
+        eventually(lambda: len(looks(log)) > 4, timeout_seconds=60, because="the watch looks every second")
         alive = drkit("offsets", "forecast", "--measure", "1", *_MOVE, config=box.config)
         assert alive.code == ExitCode.DONE, alive.said
         box.fault(Fault.KILL, PRIMARY, "broker")
         eventually(
-            lambda: _looks(log)[-1]["problems"], timeout_seconds=60, because="the watch tells that the source is gone"
+            lambda: looks(log)[-1]["problems"], timeout_seconds=60, because="the watch tells that the source is gone"
         )
         dead = drkit("offsets", "forecast", *_MOVE, config=box.config)
         assert dead.code == ExitCode.DONE, dead.said
         watch.send_signal(signal.SIGTERM)
         assert watch.wait(timeout=60) == 0
 
-    looks = [look for look in _looks(log) if not look["problems"]]
-    assert all(look["positions"] == 72 for look in looks[1:]), "six groups on twelve partitions"
-    assert looks[0]["archived_syncs"] > 0
+    whole = [look for look in looks(log) if not look["problems"]]
+    assert all(look["positions"] == 72 for look in whole[1:]), "six groups on twelve partitions"
+    assert whole[0]["archived_syncs"] > 0
     now, then = alive.document, dead.document
     assert (now["source_answers"], then["source_answers"]) == (True, False)
+    assert now["totals"]["exact"] == 72, json.dumps(_unsure(now))
+    assert now["totals"]["replay"] == {"records": 0, "certainty": "exact"}
+    seen = _seen(box)
+    for row in _unsure(then):
+        # A checkpoint of MirrorMaker 2's between the last look and the kill: newer, and without the record.
+        assert row["upstream"] > seen[row["group"]][TopicPartition(row["topic"], row["partition"])], json.dumps(row)
+        assert (row["verdict"], row["replay_at_most"]) == ("bounded", 1)
+    assert then["totals"]["exact"] >= 72 - 6, json.dumps(_unsure(then))
     for found in (now, then):
-        assert found["totals"]["exact"] == found["totals"]["partitions"] == 72, found["totals"]
-        assert found["totals"]["replay"] == {"records": 0, "certainty": "exact"}
+        assert found["totals"]["partitions"] == 72
+        assert found["totals"]["replay"]["records"] <= len(_unsure(found))
         assert found["evidence"]["no_sync_missing"]
         # Half of the groups lag, and MirrorMaker 2's own translation is as far off as they lag.
         assert found["totals"]["mm2_replay"]["records"] > 0

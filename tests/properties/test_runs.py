@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import LifecycleError, Phase
 from drkit.domain.run_entries import GENESIS, Entry, JournalError, SealedEntry, parse, seal
-from drkit.domain.runs import RunState, StepOutcome, advance, begin, fold
+from drkit.domain.run_steps import StepOutcome
+from drkit.domain.runs import RunState, advance, begin, fold
 from tests.fakes.aws import FakeObjectStore
 from tests.fakes.procedure import World, planned, procedure
 
@@ -47,8 +48,10 @@ events: st.SearchStrategy[ev.Event] = st.one_of(
     st.builds(ev.AbortWithdrawn, names, text, text),
     st.builds(ev.CompensationStarted, names),
     st.builds(ev.CompensationDone, names, evidence, seconds),
+    st.builds(ev.CompensationDeferred, names, text, text, st.integers(0, 255), seconds),
     st.builds(ev.CompensationFailed, names, text, text, st.integers(0, 255), seconds),
-    st.builds(ev.RunFinished, st.sampled_from([phase for phase in Phase if phase.is_final])),
+    st.builds(ev.RunFinished, st.sampled_from([p for p in Phase if p.is_final and p is not Phase.SUPERSEDED])),
+    st.builds(ev.RunSuperseded, text),
 )
 
 
@@ -81,7 +84,8 @@ def candidates(state: RunState) -> list[ev.Event]:
         ev.RunTakenOver("bob", "resume", ""),
         ev.RunInterrupted(None, "SIGINT"),
         ev.AbortStarted("x"),
-        *(ev.RunFinished(phase) for phase in Phase if phase.is_final),  # type: ignore[arg-type]
+        *(ev.RunFinished(phase) for phase in Phase if phase.is_final and phase is not Phase.SUPERSEDED),  # type: ignore[arg-type]
+        ev.RunSuperseded("s"),
     ]
     if due is not None:
         found += [
@@ -95,6 +99,7 @@ def candidates(state: RunState) -> list[ev.Event]:
         found += [
             ev.CompensationStarted(last.name),
             ev.CompensationDone(last.name, {}, 1.0),
+            ev.CompensationDeferred(last.name, "", "", 5, 1.0),
             ev.CompensationFailed(last.name, "", "", 5, 1.0),
             ev.AbortWithdrawn(last.name, "", ""),
         ]

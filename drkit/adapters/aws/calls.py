@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from drkit.adapters.deadline import within
 from drkit.errors import AuthError, DrkitError, RefusedError, UnreachableError
 from drkit.ports import Clock
 
@@ -71,9 +72,9 @@ class BusyError(UnreachableError):
 class Calls:
     """Runs calls and turns what they raise into drkit's errors.
 
-    ``request_seconds`` bounds each attempt (the clients' socket timeouts); after a broken connection another one
-    begins only within the first third of it. What AWS refuses for a reason of the call's own is an ``AwsRejection``
-    for the adapter to judge.
+    ``request_seconds`` bounds each attempt as a whole; after a broken connection another one begins only within the
+    first third of it. So a call takes at most twice ``request_seconds``, or ``busy_seconds`` and one attempt. What AWS
+    refuses for a reason of the call's own is an ``AwsRejection`` for the adapter to judge.
     """
 
     def __init__(self, clock: Clock, *, request_seconds: float) -> None:
@@ -95,12 +96,14 @@ class Calls:
         while True:
             attempt += 1
             try:
-                return call()
+                return within(self._request_seconds, what, call)
             except Exception as error:
                 failed = failure(error, what)
                 seconds = self._patience(error, failed, attempt, may_repeat=may_repeat, busy_seconds=busy_seconds)
                 pause = self._random.uniform(0.5, 1.0) * min(2.0, 0.05 * 2**attempt)
                 if self._clock.monotonic() - started + pause > seconds:
+                    if failed is error:
+                        raise
                     raise failed from error
                 self._clock.sleep(pause)
 

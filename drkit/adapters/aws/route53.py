@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from drkit.adapters.aws.calls import AwsRejection, BusyError
+from drkit.adapters.aws.calls import AwsRejection, BusyError, Calls, was_sent
 from drkit.adapters.aws.record_values import canonical_name, canonical_values, from_route53, to_route53
 from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.dns.answers import LOCAL_RESOLVER, Answer, ask_local_resolver, ask_servers
 from drkit.config.models import Route53Target
-from drkit.errors import DrkitError, RefusedError, StalePlanError
+from drkit.errors import DrkitError, RefusedError, StalePlanError, UnknownOutcomeError, UnreachableError
 from drkit.ports import Clock, RecordSet
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _ASK_AGAIN_SECONDS = 1.0
 _PAGE = "300"
 _MORE_THAN_SIMPLE = ("SetIdentifier", "AliasTarget", "HealthCheckId", "TrafficPolicyInstanceId")
 _ANSWER_SECONDS = 2.0
+_GATEWAY = (502, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Route53Record:
         self._session = session
         self._clock = clock
         self._target = target
+        # Of its own, for its waiting ends when a signal comes: a busy answer means that nothing was done.
+        self._calls = Calls(clock, request_seconds=session.request_seconds)
         self._busy_seconds = busy_seconds
         self._record_name = canonical_name(target.name)
         self._zone_id = target.zone_id.rpartition("/")[2]
@@ -93,8 +96,8 @@ class Route53Record:
     def switch(self, expected: RecordSet, region: str) -> str:
         """Delete exactly ``expected`` and set the region's values, with the configured TTL; the change's id.
 
-        Raises ``StalePlanError`` when the record is no longer as expected. No answer (``UnreachableError``) leaves
-        open whether it was done: observe again.
+        Raises ``StalePlanError`` when the record is no longer as expected, ``UnreachableError`` when nothing was sent
+        or the answer was an error of AWS's own, and ``UnknownOutcomeError`` without an answer: it may yet be done.
         """
         if self._last is None or self._last[0] != expected:
             now = self.observe()
@@ -116,9 +119,11 @@ class Route53Record:
         )
         self._last, self._asked, self._in_sync = None, None, ""
         try:
-            response = self._session.calls.write(f"change {self.name}", request, busy_seconds=self._busy_seconds)
+            response = self._calls.write(f"change {self.name}", request, busy_seconds=self._busy_seconds)
         except AwsRejection as rejection:
             raise self._judged(rejection, expected) from rejection
+        except UnreachableError as error:
+            raise _judged_silence(error) from error
         return response["ChangeInfo"]["Id"].rpartition("/")[2]
 
     def is_in_sync(self, change_id: str) -> bool:
@@ -131,7 +136,7 @@ class Route53Record:
         self._asked = (change_id, now)
         request = partial(self._session.route53().get_change, Id=change_id)
         try:
-            response = self._session.calls.read(f"ask for the change of {self.name}", request)
+            response = self._calls.read(f"ask for the change of {self.name}", request)
         except BusyError:
             return False
         if response["ChangeInfo"]["Status"] == "INSYNC":
@@ -157,7 +162,7 @@ class Route53Record:
         # What a zone's id stands for never changes, so it is asked once.
         if self._known_zone is None:
             request = partial(self._session.route53().get_hosted_zone, Id=self._zone_id)
-            response = self._session.calls.read(f"read the hosted zone {self._zone_id}", request)
+            response = self._calls.read(f"read the hosted zone {self._zone_id}", request)
             name = canonical_name(response["HostedZone"]["Name"])
             self._check_zone(name)
             servers = response.get("DelegationSet", {}).get("NameServers", [])
@@ -185,7 +190,7 @@ class Route53Record:
             StartRecordName=f"{self._record_name}.",
             MaxItems=_PAGE,
         )
-        listed = self._session.calls.read(f"read {self.name}", request)["ResourceRecordSets"]
+        listed = self._calls.read(f"read {self.name}", request)["ResourceRecordSets"]
         return [record for record in listed if canonical_name(record["Name"]) == self._record_name]
 
     def _only_mine(self, found: Sequence[ResourceRecordSetOutputTypeDef]) -> ResourceRecordSetOutputTypeDef | None:
@@ -232,6 +237,21 @@ class Route53Record:
             f"{self.name} was {_shown(expected)} and is now {_shown(now)}: somebody else changed it",
             hint="find out who, then plan again",
         )
+
+
+def _judged_silence(error: UnreachableError) -> DrkitError:
+    """What no answer means: a request that AWS has answered with an error of its own, or never got, is over."""
+    from botocore.exceptions import ClientError
+
+    cause = error.__cause__
+    if isinstance(cause, ClientError):
+        # What a gateway did not hear the end of may go on behind it.
+        is_over = cause.response["ResponseMetadata"]["HTTPStatusCode"] not in _GATEWAY
+    else:
+        is_over = isinstance(cause, Exception) and not was_sent(cause)
+    if is_over or isinstance(error, BusyError):
+        return error
+    return UnknownOutcomeError(error.message, hint=error.hint)
 
 
 def _shown(records: RecordSet) -> str:

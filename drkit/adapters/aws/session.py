@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import drkit
 from drkit.adapters.aws.calls import Calls, failure
+from drkit.adapters.deadline import refuse_if_given_up, within
 from drkit.errors import ConfigError, RefusedError
 from drkit.ports import Clock
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 3.0
 _HTTP = re.compile(r"https?://[^/@?#\s]+/?$")
 _POOLED_CONNECTIONS = 32
+_SETUP_SECONDS = 5.0
+"""For a client's own work, which reads descriptions of the service from this machine's disk."""
 
 
 class AwsSession:
@@ -82,10 +86,15 @@ class AwsSession:
     def _client(self, service: str, region: str) -> BaseClient:
         with self._lock:
             if (service, region) not in self._clients:
+                what = f"set up the {service} client"
                 try:
-                    self._clients[service, region] = self._create(service, region)
+                    # Credentials may come by a command, or from a service that does not answer.
+                    created = within(
+                        self.request_seconds + _SETUP_SECONDS, what, partial(self._create, service, region)
+                    )
                 except Exception as error:
-                    raise failure(error, f"set up the {service} client") from error
+                    raise failure(error, what) from error
+                self._clients[service, region] = created
             return self._clients[service, region]
 
     def _create(self, service: str, region: str) -> BaseClient:
@@ -100,6 +109,7 @@ class AwsSession:
             aws_secret_access_key=made_up,
             config=self._config(),
         )
+        client.meta.events.register("before-send", refuse_if_given_up)
         if service == "s3":
             # Waiting for "100 Continue" costs a round trip per write, which bodies as small as drkit's never repay.
             client.meta.events.register_first("request-created.s3.PutObject", _without_expect)

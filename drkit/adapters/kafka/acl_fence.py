@@ -7,7 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from drkit.domain.fence import FenceScope, consumer_fence, producer_fence
+from drkit.domain.fence import (
+    FenceScope,
+    consumer_denials,
+    consumer_fence,
+    producer_denials,
+    producer_fence,
+)
 from drkit.domain.kafka import Acl
 from drkit.errors import RefusedError, StalePlanError
 from drkit.ports import KafkaReader, KafkaWriter, ObjectStore, PreconditionFailed, StoredObject
@@ -19,12 +25,17 @@ _CONSUMERS: Final = "consumers"
 
 @dataclass(frozen=True, slots=True)
 class AclFence:
-    """``FenceDriver`` for identities that ACLs bind. Only bindings that were not there before are ever removed."""
+    """``FenceDriver`` for identities that ACLs bind. Only bindings that were not there before are ever removed.
+
+    ``adopts``: for break-glass, when the record of a fence that was put earlier is out of reach. Where there is no
+    record, denials exactly as drkit makes them are taken for its own.
+    """
 
     reader: KafkaReader
     writer: KafkaWriter
     store: ObjectStore
     scope: FenceScope
+    adopts: bool = False
 
     def put_producers(self) -> Mapping[str, object]:
         """DENY WRITE under the service's prefix."""
@@ -61,7 +72,7 @@ class AclFence:
 
     def _lift(self, part: str) -> Mapping[str, object]:
         stored = self.store.get(self._key)
-        own = self._read(stored)[part] if stored else []
+        own = self._read(stored)[part]
         if own:
             self.writer.delete_acls(own)
             self._record(part, lambda _: [])
@@ -87,7 +98,11 @@ class AclFence:
 
     def _read(self, stored: StoredObject | None) -> dict[str, list[Acl]]:
         if stored is None:
-            return {_PRODUCERS: [], _CONSUMERS: []}
+            existing = self.reader.acls() if self.adopts else frozenset()
+            return {
+                _PRODUCERS: producer_denials(self.scope, existing),
+                _CONSUMERS: consumer_denials(self.scope, existing),
+            }
         try:
             document = json.loads(stored.body)
             known = {_SCHEMA: (_PRODUCERS, _CONSUMERS)}[document["schema"]]

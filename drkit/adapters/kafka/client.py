@@ -17,12 +17,16 @@ _MOVES: Final = (
 )
 """A coordinator or a leader is just being made, or moves to another broker: asking again helps."""
 _AGAIN_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.005
 
 ResolveSecret = Callable[[str], str]
 
 
-def client_settings(cluster: Cluster, resolve_secret: ResolveSecret) -> dict[str, Any]:
-    """Librdkafka's settings for a cluster; secrets are resolved here and nowhere kept by drkit."""
+def client_settings(cluster: Cluster, resolve_secret: ResolveSecret, *, token_seconds: float = 10.0) -> dict[str, Any]:
+    """Librdkafka's settings for a cluster; secrets are resolved here and nowhere kept by drkit.
+
+    ``token_seconds``: deadline of a token for MSK IAM.
+    """
     auth = cluster.auth
     tls = cluster.tls.enabled or isinstance(auth, MtlsAuth | IamAuth)
     settings: dict[str, Any] = {"bootstrap.servers": cluster.bootstrap, "client.id": "drkit"}
@@ -47,7 +51,7 @@ def client_settings(cluster: Cluster, resolve_secret: ResolveSecret) -> dict[str
             if auth.key_password:
                 settings["ssl.key.password"] = resolve_secret(auth.key_password)
         case IamAuth():
-            settings |= oauth_settings(auth)
+            settings |= oauth_settings(auth, token_seconds)
     return settings
 
 
@@ -116,13 +120,17 @@ class Connection:
             future = again()
 
     def _result(self, what: str, future: Any, deadline: float) -> Any:
-        while not future.done():
-            self.admin.poll(0.005)
-            if is_authentication(self._last_error) or time.monotonic() > deadline:
-                raise self.silence(what)
-        result = future.result(0)
-        self._last_error = None
-        return result
+        while True:
+            try:
+                # Answers come by a thread of librdkafka's; only what it says of the connection has to be polled for.
+                result = future.result(_LOOK_SECONDS)
+            except TimeoutError:
+                self.admin.poll(0)
+                if is_authentication(self._last_error) or time.monotonic() > deadline:
+                    raise self.silence(what) from None
+            else:
+                self._last_error = None
+                return result
 
     def call(self, what: str, client: Any, function: Callable[[], Any]) -> Any:
         """A blocking call of a client with its errors translated; the client itself says why it failed."""

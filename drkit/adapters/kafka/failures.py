@@ -29,6 +29,8 @@ _TRANSPORT: Final = (
     "LEADER_NOT_AVAILABLE",
     "NOT_LEADER_FOR_PARTITION",
 )
+UNSTABLE: Final = ("UNSTABLE_OFFSET_COMMIT",)
+"""A transaction that has not ended holds an offset of the group."""
 
 
 def is_one_of(error: Any, names: tuple[str, ...]) -> bool:
@@ -80,4 +82,9 @@ def translated(error: BaseException | None, what: str, region: str, last_error: 
     if not code_known or is_one_of(cause, _TRANSPORT) or is_lost_handshake(cause):
         detail = f": {last_error.str()}" if last_error is not None else ""
         return UnreachableError(f"{where}: {text}{detail}", hint="is the cluster up, and reachable from here?")
+    if is_one_of(cause, UNSTABLE):
+        return RefusedError(
+            f"{where}: a transaction that has not ended holds it",
+            hint="stop that application, or wait until its transaction.timeout.ms has passed",
+        )
     return RefusedError(f"{where}: {text}")

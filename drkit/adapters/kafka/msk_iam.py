@@ -8,29 +8,35 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from drkit.adapters.deadline import within
 from drkit.config.models import IamAuth
 from drkit.errors import AuthError, ConfigError
 
 _REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
 
 
-def oauth_settings(auth: IamAuth) -> dict[str, Any]:
-    """Librdkafka's settings for an IAM identity.
+def oauth_settings(auth: IamAuth, seconds: float) -> dict[str, Any]:
+    """Librdkafka's settings for an IAM identity. ``seconds``: deadline of each token.
 
-    Raises ``ConfigError`` for a region that is none (the signer would take it) and ``AuthError`` when there are no
-    credentials or they cannot be used.
+    Raises ``ConfigError`` for a region that is none (the signer would take it), ``AuthError`` when there are no
+    credentials or they cannot be used, and ``UnreachableError`` when what gives them does not answer.
     """
     if not _REGION.match(auth.region):
         raise ConfigError(f"auth.region {auth.region!r} is not an AWS region", hint="it is the cluster's region")
-    first = [_token(auth)]
+    first = [_token(auth, seconds)]
 
     def callback(_config: str) -> tuple[str, float]:
-        return first.pop() if first else _token(auth)
+        return first.pop() if first else _token(auth, seconds)
 
     return {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": callback}
 
 
-def _token(auth: IamAuth) -> tuple[str, float]:
+def _token(auth: IamAuth, seconds: float) -> tuple[str, float]:
+    """Token and expiry. The signer's own calls to STS and to what gives credentials have none, or one of minutes."""
+    return within(seconds, "get a token for MSK IAM", lambda: _signed(auth))
+
+
+def _signed(auth: IamAuth) -> tuple[str, float]:
     """Token and expiry. The signer's expiry is in milliseconds, librdkafka's in seconds."""
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
     from botocore.exceptions import BotoCoreError, ClientError

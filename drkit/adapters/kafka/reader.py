@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+import warnings
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import has_code, translated
+from drkit.adapters.kafka.failures import UNSTABLE, has_code, is_one_of, translated
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
+from drkit.adapters.kafka.topic_wire import described_topic, from_metadata
 from drkit.domain.kafka import (
     Acl,
     ClusterDescription,
@@ -17,15 +21,17 @@ from drkit.domain.kafka import (
     GroupOffsets,
     GroupState,
     LogRange,
-    PartitionDescription,
     Record,
     TopicDescription,
     TopicPartition,
 )
-from drkit.errors import RefusedError
+from drkit.errors import AuthError, DrkitError, RefusedError
 from drkit.ports import ReadRange
 
 _STATES: Final = {"EMPTY": GroupState.EMPTY, "DEAD": GroupState.DEAD, "UNKNOWN": GroupState.UNKNOWN}
+_UNSTABLE_SECONDS: Final = 0.02
+_WORKERS: Final = ("connect", "sr")
+"""Groups of Kafka Connect's and Schema Registry's workers have no positions."""
 
 
 class ConfluentReader:
@@ -61,7 +67,7 @@ class ConfluentReader:
         configs = self._admin.describe_configs(resources, request_timeout=self._timeout)
         own = {resource.name: self._own_configs(future) for resource, future in configs.items()}
         return {
-            name: _described(self._wait(f"describe topic {name}", future), own.get(name, {}))
+            name: described_topic(self._wait(f"describe topic {name}", future), own.get(name, {}))
             for name, future in described.items()
         }
 
@@ -71,10 +77,33 @@ class ConfluentReader:
             "metadata", self._admin, lambda: self._admin.list_topics(timeout=self._timeout)
         )
         return {
-            name: _from_metadata(topic)
+            name: from_metadata(topic)
             for name, topic in metadata.topics.items()
             if not name.startswith("__") and topic.error is None and (names is None or name in names)
         }
+
+    def hidden_topics(self, names: Collection[str]) -> Collection[str]:
+        """Asked by name: only then does a broker answer for topics that drkit may not describe."""
+        from confluent_kafka import TopicCollection
+
+        unseen = sorted(set(names) - self.describe_topics().keys())
+        if not unseen:
+            return ()
+        described = self._admin.describe_topics(TopicCollection(unseen), request_timeout=self._timeout)
+        return [name for name, future in described.items() if self._is_hidden(name, future)]
+
+    def _is_hidden(self, name: str, future: Any) -> bool:
+        try:
+            self._wait(f"describe topic {name}", future)
+        except AuthError as error:
+            if has_code(error, ("TOPIC_AUTHORIZATION_FAILED",)):
+                return True
+            raise
+        except DrkitError as error:
+            if has_code(error, ("UNKNOWN_TOPIC_OR_PART",)):
+                return False
+            raise
+        return True
 
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         """Start, end and last stable offset: three requests per broker, whatever the number of partitions."""
@@ -113,6 +142,18 @@ class ConfluentReader:
             raise translated(KafkaException(listed.errors[0]), "list groups", self.region)
         return {group.group_id: GroupDescription(group.group_id, _state(group.state)) for group in listed.valid}
 
+    def foreign_groups(self) -> Mapping[str, str]:
+        """``list_consumer_groups`` of librdkafka keeps classic and consumer groups only; its older call has all."""
+        found = self._connection.call("list all groups", self._admin, self._list_all_groups)
+        known = self.groups()
+        return {g.id: g.protocol_type for g in found if g.id not in known and g.protocol_type not in _WORKERS}
+
+    def _list_all_groups(self) -> Any:
+        with warnings.catch_warnings():
+            # What it is deprecated for leaves out what is looked for here.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self._admin.list_groups(timeout=self._timeout)
+
     def describe_groups(self, names: Collection[str]) -> Mapping[str, GroupDescription]:
         """Groups with their members."""
         if not names:
@@ -124,16 +165,17 @@ class ConfluentReader:
         described: Mapping[str, Any] = self._admin.describe_consumer_groups(names, request_timeout=self._timeout)
         return described
 
-    def committed_offsets(self, groups: Collection[str]) -> GroupOffsets:
+    def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Committed offsets; one request per group, all in flight at once."""
-        asked = {group: self._ask_committed(group) for group in groups}
-        return {group: self._positions(group, future) for group, future in asked.items()}
+        asked = {group: self._ask_committed(group, stable) for group in groups}
+        return {group: self._positions(group, future, stable) for group, future in asked.items()}
 
-    def _ask_committed(self, group: str) -> Any:
+    def _ask_committed(self, group: str, stable: bool) -> Any:
         from confluent_kafka import ConsumerGroupTopicPartitions
 
         request = [ConsumerGroupTopicPartitions(group)]
-        return self._admin.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]
+        timeout = self._timeout
+        return self._admin.list_consumer_group_offsets(request, require_stable=stable, request_timeout=timeout)[group]
 
     def acls(self) -> frozenset[Acl]:
         """Every binding; none where the cluster has no authorizer."""
@@ -160,29 +202,32 @@ class ConfluentReader:
         """Data records within the ranges."""
         wanted = Wanted(ranges)
         within = self._within_logs(ranges, committed=committed)
-        for partition, messages in RangeReader(self._connection, within, committed=committed).messages():
-            yield from (to_record(message) for message in messages if wanted.holds(partition, message.offset()))
+        for partition, offsets, messages in RangeReader(self._connection, within, committed=committed).messages():
+            for offset, message in zip(offsets, messages, strict=True):
+                if wanted.holds(partition, offset):
+                    yield to_record(message)
 
     def data_offsets(self, ranges: Sequence[ReadRange]) -> Mapping[TopicPartition, Sequence[int]]:
         """Offsets of committed data records within the ranges."""
         wanted = Wanted(ranges)
-        found: dict[TopicPartition, list[int]] = {one.partition: [] for one in ranges}
+        # Eight bytes each: they may be millions.
+        found = {one.partition: array("q") for one in ranges}
         within = self._within_logs(ranges, committed=True)
-        for partition, messages in RangeReader(self._connection, within, committed=True).messages():
-            found[partition] += wanted.among(partition, [message.offset() for message in messages])
-        return found
+        for partition, offsets, _ in RangeReader(self._connection, within, committed=True).messages():
+            found[partition].extend(offsets)
+        return {partition: wanted.among(partition, offsets) for partition, offsets in found.items()}
 
     def tail(self, topic: str) -> Tail:
         """Follow a topic from its start."""
-        self._stable_ends(topic)
-        return Tail(self._connection, topic, self._stable_ends)
+        self._stable_logs(topic)
+        return Tail(self._connection, topic, self._stable_logs)
 
-    def _stable_ends(self, topic: str) -> dict[int, int]:
+    def _stable_logs(self, topic: str) -> dict[int, LogRange]:
         found = self.describe_topics([topic]).get(topic)
         if found is None:
             raise RefusedError(f"{self.region} has no topic {topic}")
         logs = self.log_ranges(found.topic_partitions)
-        return {p.partition: log.stable_end for p, log in logs.items() if log.stable_end > log.start}
+        return {p.partition: log for p, log in logs.items() if log.stable_end > log.start}
 
     def _ask_offsets(
         self, partitions: Collection[TopicPartition], spec: Any, isolation: Any
@@ -217,15 +262,24 @@ class ConfluentReader:
         found = self._connection.wait(f"describe group {name}", future, lambda: self._describe_groups([name])[name])
         return GroupDescription(name, _state(found.state), tuple(f"{m.client_id} at {m.host}" for m in found.members))
 
-    def _positions(self, group: str, future: Any) -> dict[TopicPartition, int]:
+    def _positions(self, group: str, future: Any, stable: bool) -> dict[TopicPartition, int]:
         from confluent_kafka import KafkaException
 
-        found = self._connection.wait(f"offsets of group {group}", future, lambda: self._ask_committed(group))
-        for position in found.topic_partitions:
-            if position.error is not None:
-                what = f"offset of group {group} on {position.topic}-{position.partition}"
-                raise translated(KafkaException(position.error), what, self.region)
-        return {TopicPartition(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
+        def ask() -> Any:
+            return self._ask_committed(group, stable)
+
+        deadline = time.monotonic() + self._timeout
+        while True:
+            found = self._connection.wait(f"offsets of group {group}", future, ask).topic_partitions
+            failed = next((position for position in found if position.error is not None), None)
+            if failed is None:
+                return {TopicPartition(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+            if time.monotonic() > deadline or not is_one_of(failed.error, UNSTABLE):
+                what = f"offset of group {group} on {failed.topic}-{failed.partition}"
+                raise translated(KafkaException(failed.error), what, self.region)
+            # librdkafka asks again by itself for many codes, but not for one that a single partition has.
+            time.sleep(_UNSTABLE_SECONDS)
+            future = ask()
 
     @property
     def _admin(self) -> Any:
@@ -242,21 +296,3 @@ class ConfluentReader:
 
 def _state(state: Any) -> GroupState:
     return _STATES.get(state.name, GroupState.ACTIVE)
-
-
-def _from_metadata(topic: Any) -> TopicDescription:
-    partitions = tuple(
-        PartitionDescription(number, p.leader if p.leader >= 0 else None, tuple(p.replicas), tuple(p.isrs))
-        for number, p in sorted(topic.partitions.items())
-    )
-    return TopicDescription(topic.topic, "", partitions)
-
-
-def _described(topic: Any, configs: Mapping[str, str]) -> TopicDescription:
-    partitions = tuple(
-        PartitionDescription(
-            p.id, p.leader.id if p.leader else None, tuple(n.id for n in p.replicas), tuple(n.id for n in p.isr)
-        )
-        for p in sorted(topic.partitions, key=lambda p: p.id)
-    )
-    return TopicDescription(topic.name, str(topic.topic_id), partitions, configs)

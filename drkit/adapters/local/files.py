@@ -12,6 +12,7 @@ import io
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -134,6 +135,18 @@ class LocalObjectStore:
         except OSError as error:
             # Others see the object already, but a crash may take it back.
             raise UnreachableError(f"cannot make {path} durable: {error}") from error
+
+
+def require_private(directory: Path) -> None:
+    """Raise ``RefusedError`` for a directory that others may write to, or that is somebody else's."""
+    try:
+        status = directory.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _refused(f"use {directory}", error) from error
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RefusedError(f"others may write to {directory}", hint=f"chown it to yourself, and chmod 700 {directory}")
 
 
 def append_line(path: Path, line: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.backup import position_log
@@ -42,6 +42,7 @@ positions = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(positions, st.booleans()), min_size=1, max_size=8))
 def test_what_is_read_is_what_was_written_last(looks: list[tuple[dict[str, dict[TopicPartition, int]], bool]]) -> None:
     store = FakeObjectStore()

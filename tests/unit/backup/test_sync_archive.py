@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.backup import sync_archive
@@ -26,6 +26,7 @@ def archive(store: FakeObjectStore) -> SyncArchive:
     return SyncArchive(store, "taipei-tokyo", "id-1")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), max_size=12), st.sets(st.integers(0, 11)))
 def test_what_was_appended_is_read_in_order(sizes: list[int], joins: set[int]) -> None:
     store, at = FakeObjectStore(), 0
@@ -95,6 +96,7 @@ def test_gaps_are_seen() -> None:
     assert not is_whole([sync(0), sync(2)])
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 30)))
 def test_pieces_are_as_long_as_nothing_is_missing(offsets: set[int]) -> None:
     syncs = [sync(offset) for offset in sorted(offsets)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.backup.tables import read_table, write_table
@@ -39,6 +39,7 @@ def test_what_is_no_table_is_refused(body: bytes) -> None:
         read_table("test/1", COLUMNS, body, "here")
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(BODY) - 1), st.integers(0, 7))
 def test_a_flipped_bit_is_never_read_as_something_else(place: int, bit: int) -> None:
     damaged = bytearray(BODY)

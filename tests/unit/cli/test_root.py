@@ -12,12 +12,18 @@ from drkit import cli
 from drkit.errors import EXIT_CODE_MEANINGS, ConfigError, ExitCode
 
 
-@pytest.mark.parametrize("name", sorted(cli._COMMANDS))
+@pytest.mark.parametrize("name", sorted(cli._SUMMARIES))
 def test_a_command_is_listed_with_its_own_first_line(name: str) -> None:
     module, attribute = cli._COMMANDS[name].split(":")
     command = getattr(importlib.import_module(module), attribute)
     assert isinstance(command, click.Command)
     assert command.get_short_help_str(limit=200) == cli._SUMMARIES[name]
+
+
+def test_a_command_that_is_not_listed_is_meant_to_be_hidden() -> None:
+    for name in cli._COMMANDS.keys() - cli._SUMMARIES.keys():
+        module, attribute = cli._COMMANDS[name].split(":")
+        assert getattr(importlib.import_module(module), attribute).hidden, name
 
 
 def test_every_exit_code_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

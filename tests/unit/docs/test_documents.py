@@ -26,10 +26,13 @@ def commands(document: Path) -> list[str]:
     return [line for line in lines if line.startswith("drkit ")]
 
 
-def parse(arguments: list[str]) -> None:
+def parse(line: str) -> None:
     """Parse a command line as drkit would, without running it."""
+    arguments = [word.replace("RUN", "20260101t000000z-failover-abcd") for word in shlex.split(line, comments=True)[1:]]
+    if "--help" in arguments:
+        arguments.remove("--help")
     command: click.Command = cli
-    context = cli.make_context("drkit", list(arguments), resilient_parsing=False)
+    context = cli.make_context("drkit", arguments, resilient_parsing=False)
     while isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
         name, found, rest = command.resolve_command(context, rest)
@@ -44,12 +47,8 @@ def parse(arguments: list[str]) -> None:
     [pytest.param(path, line, id=f"{path.name}: {line}") for path in DOCUMENTS for line in commands(path)],
 )
 def test_a_documented_command_parses(document: Path, line: str) -> None:
-    arguments = shlex.split(line, comments=True)[1:]
-    arguments = [word.replace("RUN", "20260101t000000z-failover-abcd") for word in arguments]
-    if "--help" in arguments:
-        arguments.remove("--help")
     try:
-        parse(arguments)
+        parse(line)
     except click.ClickException as error:
         pytest.fail(f"{document.name}: {line}\n{error.format_message()}")
 

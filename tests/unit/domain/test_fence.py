@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from drkit.domain.fence import FenceScope, consumer_fence, producer_fence
+from drkit.domain.fence import FenceScope, consumer_denials, consumer_fence, producer_denials, producer_fence
 from drkit.domain.kafka import Acl
 
 SCOPE = FenceScope("p.s.", "p.s.drkit.canary", ("User:app",), "User:drkit", open_by_default=True)
 CLOSED = FenceScope("p.s.", "p.s.drkit.canary", ("User:app",), "User:drkit", open_by_default=False)
+
+TWO = FenceScope("p.s.", "p.s.drkit.canary", ("User:app", "User:app2"), "User:drkit", open_by_default=True)
+APP = ("User:app", "write", "deny")
 
 
 def acl(resource: str, name: str, pattern: str, who: str, operation: str, permission: str) -> Acl:
@@ -55,3 +58,18 @@ def test_groups_outside_the_prefix_are_denied_by_name() -> None:
 def test_drkit_denies_itself_on_its_canary_group_alone() -> None:
     own = [one for one in consumer_fence(SCOPE, ["billing"], []) if one.principal == "User:drkit"]
     assert [one.resource_name for one in own] == ["p.s.drkit.canary"]
+
+
+def test_denials_that_are_there_are_known_again() -> None:
+    fence = producer_fence(SCOPE, ["p.s.a"], [])
+    foreign = [acl("topic", "p.s.", "prefixed", "User:app", "read", "deny"), acl("topic", "p.s.a", "literal", *APP)]
+    assert producer_denials(SCOPE, []) == []
+    assert set(producer_denials(SCOPE, [*fence, *foreign])) == {one for one in fence if one.permission == "deny"}
+
+
+def test_denials_of_commits_are_known_again_with_the_groups_outside_the_prefix() -> None:
+    fence = [one for one in consumer_fence(TWO, ["billing", "p.s.billing"], []) if one.permission == "deny"]
+    half = acl("group", "shipping", "literal", "User:app", "read", "deny")
+    assert set(consumer_denials(TWO, [*fence, half])) == set(fence)
+    assert consumer_denials(TWO, [one for one in fence if one.pattern_type == "literal"]) == []
+    assert consumer_denials(TWO, []) == []

@@ -34,6 +34,12 @@ MOVES: dict[tuple[Phase, Trigger], Phase] = {
     (P.RUNNING, T.MISS): P.VERIFICATION_MISSED,
     (P.STOPPED, T.REFUSE): P.REFUSED,
     (P.UNDOING, T.FINISH_UNDO): P.UNDONE,
+    (P.RUNNING, T.SUPERSEDE): P.SUPERSEDED,
+    (P.STOPPED, T.SUPERSEDE): P.SUPERSEDED,
+    (P.UNKNOWN, T.SUPERSEDE): P.SUPERSEDED,
+    (P.INTERRUPTED, T.SUPERSEDE): P.SUPERSEDED,
+    (P.UNDOING, T.SUPERSEDE): P.SUPERSEDED,
+    (P.UNDO_STOPPED, T.SUPERSEDE): P.SUPERSEDED,
 }
 
 
@@ -69,7 +75,7 @@ def test_every_cell(phase: Phase, trigger: Trigger) -> None:
 
 def test_nothing_leads_out_of_a_final_phase() -> None:
     final = {phase for phase in Phase if phase.is_final}
-    assert final == {P.SUCCEEDED, P.VERIFICATION_MISSED, P.REFUSED, P.UNDONE}
+    assert final == {P.SUCCEEDED, P.VERIFICATION_MISSED, P.REFUSED, P.UNDONE, P.SUPERSEDED}
     assert not final & {phase for phase, _ in MOVES}
 
 

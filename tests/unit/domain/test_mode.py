@@ -70,7 +70,7 @@ PROBLEMS = {
     Problem.CANARY_FAILED: (True, True),
     Problem.CANARY_SLOW: (False, False),
     Problem.PRIMARY_FENCED: (False, False),
-    Problem.STANDBY_OPEN: (False, False),
+    Problem.STANDBY_OPEN: (True, False),
     Problem.MIRROR_UNREADABLE: (True, True),
     Problem.CONNECTOR_MISSING: (True, False),
     Problem.CONNECTOR_NOT_RUNNING: (True, False),

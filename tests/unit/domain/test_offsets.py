@@ -43,7 +43,16 @@ def test_transactions_are_counted_past_their_markers() -> None:
     assert place(offsets, 2, [0, 1, 3, 4, 6]) == Exact(3, "counted between two offset syncs")
     assert place(offsets, 4, [0, 1, 3, 4, 6]) == Exact(6, "the last mirrored record")
     assert place(offsets, 5, [0, 1, 3, 4, 6]) == Exact(8, "the group had consumed exactly what was mirrored")
+    assert place(offsets, 6, [0, 1, 3, 4, 6]) == Ahead(8, 1, "mirrored up to 4, consumed up to 5")
     assert place(offsets, 9, [0, 1, 3, 4, 6]) == Ahead(8, 4, "mirrored up to 4, consumed up to 8")
+
+
+def test_a_sync_that_was_overtaken_is_put_in_order_only_within_its_run() -> None:
+    overtaken = Anchors([(10, 10), (20, 20), (15, 15)])
+    assert list(overtaken.pairs()) == [(10, 10), (15, 15), (20, 20)]
+    # A task began again in between: nothing says which points are of which run.
+    begun_again = Anchors([(10, 10), (20, 20), (5, 15)])
+    assert list(begun_again.pairs()) == [(5, 15)]
 
 
 def test_holes_of_the_source_bound_the_position() -> None:
@@ -232,3 +241,14 @@ def test_a_start_after_the_last_sync_reaches_as_low_as_connects_account_allows()
     assert place(near, 950) == Exact(950, "counted on a source without holes")
     assert place(far, 950) == Bounded(950, 10, "records may have been copied more than once here")
     assert place(far, 450) == Exact(450, "counted on a source without holes")
+
+
+def test_a_checkpoint_of_a_replay_that_is_not_finished_is_no_floor() -> None:
+    # Copies of 9, 10, 11, 12, and then of 9 again: the only sync is of the last, and MM2 translates by it.
+    offsets = OffsetMap([(9, 5)], TargetLog(0, 6), Tail(9, 5), checkpoints=[(9, 5)])
+    assert offsets.translate(9, [*range(6)]).downstream == 0
+
+
+def test_without_any_sync_a_checkpoint_is_a_floor() -> None:
+    offsets = OffsetMap([], TargetLog(0, 20), Tail(None, None), exactly_once=True, checkpoints=[(9, 5)])
+    assert offsets.translate(9).downstream == 5

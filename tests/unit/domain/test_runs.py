@@ -14,7 +14,8 @@ import pytest
 from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import LifecycleError, Phase
 from drkit.domain.run_entries import GENESIS, Entry, JournalError, SealedEntry, parse, seal
-from drkit.domain.runs import RunState, StepOutcome, advance, fold
+from drkit.domain.run_steps import StepOutcome
+from drkit.domain.runs import RunState, advance, fold
 from tests.fakes.aws import FakeObjectStore
 from tests.fakes.procedure import World, planned, procedure
 
@@ -110,14 +111,14 @@ def test_anything_but_an_entry_is_refused(body: bytes, says: str) -> None:
 
 
 def test_a_newer_format_names_the_version_that_is_needed() -> None:
-    body = json.dumps({"schema": "drkit.journal/2", "written_by": "0.9.1", "whatever": []}).encode()
-    with pytest.raises(JournalError, match=r"format 2, written by drkit 0\.9\.1") as caught:
+    body = json.dumps({"schema": "drkit.journal/3", "written_by": "0.9.1", "whatever": []}).encode()
+    with pytest.raises(JournalError, match=r"format 3, written by drkit 0\.9\.1") as caught:
         parse(body)
     assert caught.value.hint == "install drkit 0.9.1 or newer on this machine"
 
 
 def test_a_newer_format_with_a_strange_writer_does_not_repeat_it() -> None:
-    body = json.dumps({"schema": "drkit.journal/2", "written_by": "\x1b[2J"}).encode()
+    body = json.dumps({"schema": "drkit.journal/3", "written_by": "\x1b[2J"}).encode()
     with pytest.raises(JournalError, match="a newer one") as caught:
         parse(body)
     assert "\x1b" not in caught.value.message + caught.value.hint

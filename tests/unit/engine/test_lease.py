@@ -146,6 +146,16 @@ def test_the_lease_of_a_run_that_was_never_begun_is_taken_after_silence(rig: Rig
     assert rig.bob.acquire(OTHER_RUN) == ALICE
 
 
+def test_what_is_no_run_is_refused_while_its_holder_lives_and_taken_after_silence(rig: Rig) -> None:
+    rig.alice.acquire("fence-put")
+    rig.clock.advance(16)
+    rig.there.during_sleep.append(rig.alice.ensure_held)
+    with pytest.raises(LeaseHeldError, match="alice"):
+        rig.bob.acquire(RUN)
+    rig.there.during_sleep.clear()
+    assert rig.bob.acquire(RUN) == ALICE
+
+
 def test_an_unreadable_run_is_not_taken_for_one_that_is_over(rig: Rig) -> None:
     rig.alice.acquire(RUN)
     rig.store.objects[f"runs/{RUN}/00000000.json"] = b"torn"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 
 from drkit.domain.lifecycle import Phase
-from drkit.domain.runs import StepOutcome
+from drkit.domain.run_steps import StepOutcome
 from drkit.engine.execution import BugError
 from drkit.engine.interrupt import RunInterruptedError
 from drkit.engine.journal import StateDarkError
@@ -339,6 +339,20 @@ class TestResume:
         assert final.steps["fence"].first_started_at is not None
         assert world.parts() == everything_on(world)
 
+    @pytest.mark.parametrize(("step", "times"), [("cut", 2), ("promote", 1)])
+    def test_what_cannot_be_measured_behind_a_step_is_kept_once_that_has_begun(
+        self, state: FakeObjectStore, world: World, clock: FakeClock, step: str, times: int
+    ) -> None:
+        def compose(world: World) -> Procedure:
+            whole = procedure(world)
+            whole.steps[3].__dict__["measured_before"] = "promote"
+            return whole
+
+        operator = Operator(state, world, clock, compose=compose)
+        stop_at(step, operator, world)
+        assert operator.resume().phase is Phase.SUCCEEDED
+        assert world.count("drain", "confirm") == times
+
     def test_behind_the_point_of_no_return_nothing_is_established_again(self, operator: Operator, world: World) -> None:
         stop_at("record", operator, world)
         world.put("fence-2", "off")
@@ -460,7 +474,7 @@ class TestAbort:
     def test_a_refusal_of_the_first_step_withdraws_it_and_the_run_can_go_on(
         self, operator: Operator, world: World
     ) -> None:
-        world.faults["redirect", "half-way"] = raising(RefusedError("no"))
+        world.faults["redirect", "apply"] = raising(RefusedError("no"))
         with pytest.raises(StoppedError):
             operator.run()
         world.faults.clear()

@@ -55,7 +55,8 @@ class TestFailpoints:
         assert kills == [(os.getpid(), signal.SIGKILL)]
 
     def test_every_effect_has_them_on_both_sides(self) -> None:
-        names = failpoints.names(procedure(World(FakeObjectStore())))
+        of = procedure(World(FakeObjectStore()))
+        names = failpoints.names(of.steps, of.no_return_after)
         assert len(names) == len(set(names)) == 7 * 4 + 5 * 4 + 5
         assert "redirect:after-apply" in names
         assert "redirect:before-undo-intent" in names

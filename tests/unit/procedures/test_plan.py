@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,24 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def test_groups_that_are_no_consumer_groups_are_named_and_refused_unless_accepted(bench: Bench) -> None:
+    bench.service.source.cluster.foreign_groups = {"shop.staging.jobs": "share", "topology": "streams"}
+    with pytest.raises(RefusedError, match=r"will not be carried over: shop\.staging\.jobs, topology") as caught:
+        bench.plan()
+    assert "--accept-foreign-groups" in caught.value.hint
+    plan = bench.plan(accept_foreign_groups=True)
+    plan.require_allowed()
+    assert any("will not be carried over: shop.staging.jobs" in warning for warning in plan.warnings)
+    bench.lose_the_source()
+    bench.plan()
+
+
+def test_a_mirror_that_cannot_be_drained_is_no_planned_move(bench: Bench) -> None:
+    bench.readings.lost = NotKnown("a-0 ends at 5, before the last mirrored offset 1000: recreated?")
+    with pytest.raises(RefusedError, match="cannot be drained: a-0 ends at 5"):
+        bench.plan()
 
 
 def test_a_source_that_answers_is_moved_from_as_planned_and_without_loss(bench: Bench) -> None:
@@ -236,7 +255,7 @@ def test_what_is_wrong_and_does_not_forbid_it_is_shown(bench: Bench) -> None:
         (Problem.CONNECTOR_MISSING, False, True),
         (Problem.PROBE_DOWN, False, True),
         (Problem.FLAPPING, False, True),
-        (Problem.STANDBY_OPEN, True, True),
+        (Problem.STANDBY_OPEN, False, True),
     ],
 )
 def test_a_target_that_is_not_fit_is_refused(bench: Bench, problem: Problem, *, planned: bool, disaster: bool) -> None:
@@ -299,6 +318,19 @@ def test_planning_writes_nothing(bench: Bench) -> None:
     bench.lose_the_source()
     bench.plan()
     assert bench.service.store.objects == {}
-    reads = {"describe_cluster", "observe", "get", "tail", "describe_topics", "put", "list"}
+    reads = {"describe_cluster", "observe", "get", "tail", "describe_topics", "foreign_groups", "put", "list"}
     fakes = (bench.service.source, bench.service.target, bench.service.redirect, bench.service.connect)
     assert {call for fake in fakes for call, _ in fake.calls} <= reads
+
+
+def test_a_second_move_within_an_hour_needs_a_reason(bench: Bench) -> None:
+    now = bench.service.clock.now()
+    epoch = Epoch("r1", TARGET, SOURCE, "planned", (now - timedelta(minutes=59)).isoformat(), EpochState.IN_FORCE, {})
+    bench.service.record.change(lambda stored: stored.with_epoch(epoch))
+    with pytest.raises(RefusedError, match=rf"moved to {SOURCE} 59 minutes ago \(run r1\)") as caught:
+        bench.plan()
+    assert "--again" in caught.value.hint
+    bench.plan(again="the rack in the other region burns as well").require_allowed()
+    late = replace(epoch, cut_at=(now - timedelta(minutes=61)).isoformat())
+    bench.service.record.change(lambda stored: stored.with_epoch(late))
+    bench.plan().require_allowed()

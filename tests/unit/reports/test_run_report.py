@@ -103,6 +103,7 @@ def test_the_report_of_a_planned_run() -> None:
         "mode": "planned",
         "from": "ap-east-2",
         "to": "ap-northeast-1",
+        "supersedes": None,
         "outcome": "succeeded",
         "started_at": at(0),
         "ended_at": at(10),
@@ -228,3 +229,42 @@ def test_the_text_names_what_people_ask_first() -> None:
     assert "  recovery time      6.25 s" in lines
     assert "  positions          118 of 120 exact; bounded 2, floor 0, ahead 0, unavailable 0" in lines
     assert any(line.split() == ["redirect", "succeeded", "0.40", "s"] for line in lines)
+
+
+GOALS: Mapping[str, Any] = {"rto_seconds": 600.0, "rpo_records": 0, "replay_records": 5}
+
+
+def costing(accepted: Mapping[str, Any], **figures: int | None) -> RunState:
+    """A planned run that is done, with these figures of its positions."""
+    evidence = {**EVIDENCE, "translate-offsets": {"offsets": {**OFFSETS, "replay_at_most": 0, **figures}}}
+    state = run([*done(*STEPS, evidence=evidence), FINISHED], objectives=GOALS)
+    return replace(state, plan=replace(state.plan, options=dict(accepted)))
+
+
+@pytest.mark.parametrize(
+    ("figures", "accepted", "code"),
+    [
+        ({"replay_at_most": 5}, {}, ExitCode.DONE),
+        ({"replay_at_most": 500_000}, {}, ExitCode.VERIFICATION),
+        ({"replay_at_most": 500_000}, {"accept_replay": 499_999}, ExitCode.VERIFICATION),
+        ({"replay_at_most": 500_000}, {"accept_replay": 500_000}, ExitCode.DONE),
+        ({"replay_at_most": 500_000}, {"accept_replay": "unknown"}, ExitCode.DONE),
+        ({"never_mirrored": 1}, {}, ExitCode.VERIFICATION),
+        ({"never_mirrored": 1}, {"accept_loss": 1}, ExitCode.DONE),
+    ],
+)
+def test_a_missed_objective_is_no_success_unless_it_was_accepted(
+    figures: dict[str, int | None], accepted: dict[str, Any], code: ExitCode
+) -> None:
+    assert exit_code(costing(accepted, **figures)) is code
+
+
+def test_what_was_missed_and_accepted_is_said() -> None:
+    text = report_text(report(costing({"accept_replay": 9}, replay_at_most=9, never_mirrored=3)))
+    assert "missed             replay_records: 9 records, the objective is 5 records; accepted: 9" in text
+    assert "missed             rpo_records: 3 records, the objective is 0 records\n" in text
+
+
+def test_records_that_were_never_mirrored_are_lost() -> None:
+    assert report(costing({}, never_mirrored=500))["records_lost"] == {"known": 500, "unknown": False}
+    assert report(costing({}, never_mirrored=None))["records_lost"] == {"known": 0, "unknown": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drkit.domain.kafka import TopicPartition
@@ -66,6 +68,19 @@ def test_what_is_not_on_the_target_and_what_is_not_mirrored_has_no_cut(service: 
     service.put_position(TopicPartition(ORDERS, 7), 4)
     _record_cut(service, source=1)
     assert _cut(service).confirm(service.context())["cut"] == {}
+
+
+def test_the_source_must_end_where_its_fence_was_proved(service: FakeService) -> None:
+    service.topic()
+    service.topic("shop.staging.made-since")
+    step = _cut(service)
+    step.apply(service.context(fence_producers={"ends": {ORDERS: {"0": 0}}}), step.observe(service.context()))
+    for ends, now in (({ORDERS: {"0": 3}}, "3 and ends at 0 now"), ({"shop.staging.gone": {"0": 3}}, "3 and is gone")):
+        context = service.context(fence_producers={"ends": ends})
+        with pytest.raises(RefusedError, match=now):
+            step.apply(context, step.observe(context))
+        left_behind = service.context(Mode.DISASTER, fence_producers={"ends": ends})
+        step.apply(left_behind, step.observe(left_behind))
 
 
 def test_a_renamed_copy_is_measured_under_its_own_name() -> None:
@@ -157,5 +172,16 @@ def test_pin_refuses_a_direction_that_is_over_but_for_its_own_run(service: FakeS
     _record_cut(service, source=0)
     other = service.store.objects["lineage.json"].replace(RUN_ID.encode(), b"another-run")
     service.store.objects["lineage.json"] = other.replace(b'"prepared"', b'"in_force"')
+    with pytest.raises(StalePlanError, match=f"{TARGET} is the primary, not {SOURCE}"):
+        Pin(service.world, service.record).confirm(service.context())
+
+
+def test_a_cut_of_its_own_does_not_make_another_runs_move_its_own(service: FakeService) -> None:
+    """It was stopped after its cut, and another run moved the service meanwhile."""
+    service.topic()
+    _record_cut(service, source=0)
+    own = service.record.read().epochs[0]
+    other = replace(own, run_id="another-run", state=EpochState.IN_FORCE)
+    service.record.change(lambda lineage: lineage.with_epoch(other))
     with pytest.raises(StalePlanError, match=f"{TARGET} is the primary, not {SOURCE}"):
         Pin(service.world, service.record).confirm(service.context())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drkit.domain.kafka import Acl, TopicPartition
 from drkit.engine.step import NotYetError
 from drkit.errors import RefusedError
 from drkit.steps.drain_mirror import DrainMirror
@@ -76,6 +77,58 @@ def test_what_retention_has_removed_cannot_be_mirrored_any_more(service: FakeSer
     partition = service.topic()
     service.write(partition, 5)
     service.source.cluster.logs[partition].delete_before(5)
+    assert _remaining(service) == []
+
+
+def test_a_topic_that_was_made_anew_is_not_drained_before_the_mirror_is_in_it(service: FakeService) -> None:
+    partition = service.topic()
+    service.put_position(partition, 1000)
+    service.write(partition, 5)
+    assert _remaining(service) == [f"{ORDERS}-0"]
+    step, context = _step(service), service.context()
+    with pytest.raises(NotYetError, match=f"first {ORDERS}-0, which ends at 5 and was mirrored up to 1000"):
+        step.apply(context, step.observe(context))
+    service.while_waiting(lambda: service.put_position(partition, 4))
+    step.apply(context, step.observe(context))
+    assert _remaining(service) == []
+
+
+def test_a_partition_that_its_topic_has_no_more_is_not_drained(service: FakeService) -> None:
+    topic = service.topic(partitions=1).topic
+    service.put_position(TopicPartition(topic, 1), 3)
+    assert _remaining(service) == [f"{ORDERS}-1"]
+    step, context = _step(service), service.context()
+    with pytest.raises(NotYetError, match=f"{ORDERS}-1, which is gone and was mirrored up to 3") as caught:
+        step.apply(context, step.observe(context))
+    assert "remove its offset" in caught.value.hint
+
+
+def _hide(service: FakeService, topic: str) -> None:
+    """Another alone may see it."""
+    service.source.cluster.acls.add(Acl("topic", topic, "literal", "User:payments", "*", "all", "allow"))
+
+
+@pytest.mark.parametrize("by", ["position", "copy"])
+def test_a_mirrored_topic_that_drkit_may_not_see_is_no_drained_topic(service: FakeService, by: str) -> None:
+    hidden = service.topic("shop.staging.payments")
+    service.write(hidden, 5)
+    if by == "position":
+        service.put_position(hidden, 2)
+        service.target.cluster.drop(hidden.topic)
+    _hide(service, hidden.topic)
+    step, context = _step(service), service.context()
+    for look in (step.check, step.observe):
+        with pytest.raises(RefusedError, match=r"may not describe them in .*, first shop.staging.payments"):
+            look(context)
+
+
+def test_a_topic_that_is_gone_or_not_the_services_is_no_obstacle(service: FakeService) -> None:
+    gone, other = service.topic("shop.staging.gone"), service.topic("elsewhere")
+    service.put_position(gone, 2)
+    service.put_position(other, 2)
+    service.source.cluster.drop(gone.topic)
+    _hide(service, other.topic)
+    _step(service).check(service.context())
     assert _remaining(service) == []
 
 

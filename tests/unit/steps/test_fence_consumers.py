@@ -6,6 +6,7 @@ import pytest
 
 from drkit.domain.kafka import TopicPartition
 from drkit.engine.step import NotYetError
+from drkit.errors import RefusedError
 from drkit.steps.fence_consumers import DrainConsumers, FenceConsumers
 from tests.fakes.service import APPLICATION, ORDERS, SOURCE, FakeService
 
@@ -89,6 +90,25 @@ def test_a_last_commit_behind_the_probe_is_in_the_positions(service: FakeService
     )
     evidence = _fence(service).confirm(service.context())
     assert evidence["committed"] == {GROUP: {ORDERS: {"0": 6}}}
+
+
+def test_positions_must_stand_still_for_some_time(service: FakeService, partition: TopicPartition) -> None:
+    """A group whose principal the fence does not list commits now and then."""
+    _put(service)
+    late = iter([5])
+    service.while_waiting(lambda: service.source.cluster.commit(GROUP, {partition: next(late, 5)}))
+    began = service.clock.monotonic()
+    assert _fence(service).confirm(service.context())["committed"] == {GROUP: {ORDERS: {"0": 5}}}
+    assert service.clock.monotonic() - began == pytest.approx(0.5)
+
+
+def test_a_position_that_an_open_transaction_holds_is_not_final(
+    service: FakeService, partition: TopicPartition
+) -> None:
+    _put(service)
+    service.source.cluster.pending[GROUP] = {partition: 9}
+    with pytest.raises(RefusedError, match=GROUP):
+        _fence(service).confirm(service.context())
 
 
 def test_groups_that_go_on_committing_stop_the_run(service: FakeService, partition: TopicPartition) -> None:

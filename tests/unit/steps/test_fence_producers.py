@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from drkit.domain.kafka import Acl, TopicPartition
 from drkit.engine.step import Mode, NotYetError
-from drkit.errors import RefusedError, UnreachableError
+from drkit.errors import DrkitError, RefusedError, UnreachableError
 from drkit.steps.fence_producers import FenceProducers
 from tests.fakes.scripted import Fault
 from tests.fakes.service import APPLICATION, ORDERS, SOURCE, FakeService, offsets
@@ -129,6 +131,39 @@ def test_in_a_disaster_a_source_that_answers_is_fenced_and_a_silent_one_is_repor
     step, context = _step(service), service.context(Mode.DISASTER)
     assert step.is_satisfied(context, step.observe(context))
     assert step.confirm(context) == {"fenced": False, "reason": f"{SOURCE} does not answer"}
+
+
+def _fails(error: DrkitError) -> Callable[[], object]:
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("create_acls", "no controller"),
+        ("probe_write", "not enough replicas"),
+        ("log_ranges", "a partition has no leader"),
+    ],
+)
+def test_a_disaster_move_does_not_depend_on_the_fence_of_a_half_dead_source(
+    service: FakeService, call: str, reason: str
+) -> None:
+    service.topic()
+    step, context = _step(service), service.context(Mode.DISASTER)
+    service.source.on_next(call, _fails(RefusedError(reason)))
+    step.apply(context, step.observe(context))
+    assert step.confirm(context) == {"fenced": False, "reason": reason}
+
+
+def test_a_transaction_that_hangs_does_not_stop_a_disaster_move(service: FakeService) -> None:
+    service.source.cluster.begin(service.topic(), b"a")
+    _put(service, Mode.DISASTER)
+    evidence = _step(service).confirm(service.context(Mode.DISASTER))
+    assert evidence["fenced"] is False
+    assert "a transaction that does not end" in evidence["reason"]
 
 
 def test_the_probe_itself_is_not_taken_for_a_write_of_the_service(service: FakeService) -> None:

@@ -56,6 +56,17 @@ def test_the_mode_of_the_plan_must_still_apply(
         step.confirm(context)
 
 
+def test_an_open_standby_is_refused_unless_this_run_has_opened_it(service: FakeService) -> None:
+    """Refused where the run begins; a resumed run may have opened it itself."""
+    still_open = Finding(Problem.STANDBY_OPEN, "the standby accepts writes")
+    with pytest.raises(RefusedError, match="accepts writes"):
+        _health(Healthy(), Degraded((still_open,))).confirm(service.context())
+    resumed = service.context(snapshot={"key": "snapshots/1"})
+    _health(Healthy(), Degraded((still_open,))).confirm(resumed)
+    with pytest.raises(RefusedError, match="no leader"):
+        _health(Healthy(), Degraded((still_open, *UNFIT.findings))).confirm(resumed)
+
+
 def test_a_source_that_was_declared_gone_stays_so_for_the_run(service: FakeService) -> None:
     step = _health(Healthy(), Healthy(), source_is_gone=True)
     assert step.confirm(service.context(Mode.DISASTER))[SOURCE]["verdict"] == "healthy"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drkit.engine.step import NotYetError
+from drkit.engine.step import Mode, NotYetError
 from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import ConnectorState
 from drkit.steps.stop_mirror import MirrorStopped, StopMirror
@@ -75,6 +75,28 @@ def test_undoing_starts_every_connector_that_exists(service: FakeService) -> Non
     assert found == {"resumed": [source, checkpoint]}
     assert service.connect.states == {source: ConnectorState.RUNNING, checkpoint: ConnectorState.RUNNING}
     assert ("resume", source) in service.connect.calls
+
+
+def test_undoing_leaves_a_connector_stopped_that_was_stopped_before(service: FakeService) -> None:
+    heartbeat = service.mirror.other_connectors[-1]
+    service.connect.stop(heartbeat)
+    for _ in range(2):
+        _stop(service)
+    found = StopMirror(service.world, service.mirror).compensate(service.context())
+    assert found == {"resumed": [name for name in service.mirror.connectors if name != heartbeat]}
+    assert service.connect.status(heartbeat).is_stopped
+
+
+def test_a_mirror_that_is_not_on_this_worker_has_not_stopped(service: FakeService) -> None:
+    """A wrong connect.url, another Connect group, or a dedicated MM2."""
+    service.connect.configs.clear()
+    service.connect.states.clear()
+    step, context = StopMirror(service.world, service.mirror), service.context(Mode.DISASTER)
+    observation = step.observe(context)
+    assert not step.is_satisfied(context, observation)
+    with pytest.raises(RefusedError, match=r"the mirror may run somewhere else") as caught:
+        step.apply(context, observation)
+    assert "connect.url" in caught.value.hint
 
 
 def test_a_task_that_still_runs_has_not_stopped(service: FakeService) -> None:

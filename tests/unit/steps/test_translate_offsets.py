@@ -172,3 +172,21 @@ def test_without_the_source_checkpoints_decide_and_say_how_old_they_are(
     assert service.target.cluster.committed == {GROUP: {partitions[0]: 7}}
     assert step.confirm(context)["offsets"]["exact"] == 1
     assert [p.evidence for p in step.observe(context).positions] == ["last known 7 s ago"]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_what_is_read_ahead_changes_nothing(service: FakeService, partitions: list[TopicPartition], mode: Mode) -> None:
+    service.source.cluster.commit(GROUP, {partitions[0]: 4})
+    service.checkpoint(GROUP, partitions[0], 4)
+    step = _step(service, is_source_alive=mode is Mode.PLANNED)
+    service.source.is_dark = mode is Mode.DISASTER
+    step.prepare(service.context(mode))
+    assert service.target.cluster.committed == {}
+
+
+def test_a_resumed_run_reads_ahead_without_asking_the_source_for_positions(
+    service: FakeService, partitions: list[TopicPartition]
+) -> None:
+    step = _step(service)
+    service.source.on_next("committed_offsets", Fault.NOT_ARRIVED)
+    step.prepare(_context(service, {GROUP: {partitions[0]: 4}}))

@@ -109,6 +109,9 @@ class MemoryRegion:
     def _partitions(self, name: str) -> tuple[PartitionDescription, ...]:
         return tuple(PartitionDescription(p.partition, 1, (1,), (1,)) for p in sorted(self.logs) if p.topic == name)
 
+    def hidden_topics(self, names: Collection[str]) -> Collection[str]:
+        _unused()
+
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         self._ask("log_ranges")
         return {p: LogRange(self.logs[p].start, self.logs[p].end, self.logs[p].stable_end) for p in partitions}
@@ -117,9 +120,14 @@ class MemoryRegion:
         self._ask("groups")
         return {group: GroupDescription(group, GroupState.EMPTY) for group in self.committed}
 
-    def committed_offsets(self, groups: Collection[str]) -> Mapping[str, Mapping[TopicPartition, int]]:
+    def committed_offsets(
+        self, groups: Collection[str], *, stable: bool = False
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
         self._ask("committed_offsets")
         return {group: dict(self.committed.get(group, {})) for group in groups}
+
+    def foreign_groups(self) -> Mapping[str, str]:
+        _unused()
 
     def acls(self) -> frozenset[Acl]:
         _unused()

@@ -125,6 +125,19 @@ def test_an_open_transaction_is_not_waited_for() -> None:
     assert isinstance(translate(target, 29, source=source), Exact | Bounded)
 
 
+def test_nobody_is_put_past_a_transaction_that_may_still_commit() -> None:
+    """Connect's account and the log's marker are of one transaction, and are not there at the same moment."""
+    source, target = mirrored()
+    del target.logs[SYNCS].entries[1:]
+    sync(target, 21, 16)
+    target.logs[T0].open_from = 18
+    translator = Translator(target, SyncHistory(target, "syncs"), lambda: {T0: 21}, exactly_once=True)
+    (found,) = translator.translate({"g": {T0: 22}}, is_final=True)
+    target.logs[T0].open_from = None
+    assert found.verdict.downstream == 17, "the record after the last sync, and not the end"
+    assert 17 <= truth(source, target, 22) == 18, "once it commits, its records are read"
+
+
 def test_checkpoints_are_asked_for_only_where_there_are_no_syncs() -> None:
     _, target = mirrored()
     calls: list[str] = []

@@ -11,11 +11,20 @@ import pytest
 from drkit.adapters.aws.route53 import Route53Record
 from drkit.adapters.aws.session import AwsSession
 from drkit.config.models import Route53Target
-from drkit.errors import AuthError, RefusedError, StalePlanError, UnreachableError
+from drkit.errors import AuthError, DrkitError, RefusedError, StalePlanError, UnknownOutcomeError, UnreachableError
 from drkit.ports import RecordSet
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import dns_server
-from tests.fakes.http_server import ScriptedHttpServer, aws_error, forward, hang_up, http_server, reply
+from tests.fakes.http_server import (
+    Responder,
+    ScriptedHttpServer,
+    aws_error,
+    forward,
+    hang_up,
+    http_server,
+    reply,
+    silence,
+)
 
 TAIPEI, TOKYO = "ap-east-2", "ap-northeast-1"
 VALUES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -252,10 +261,43 @@ def test_a_change_whose_answer_is_lost_is_not_sent_again(
     nothing = record.observe()
     between.requests.clear()
     between.on_next(forward(moto_endpoint, lose_answer=True))
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnknownOutcomeError):
         record.switch(nothing, TOKYO)
     assert len(between.requests) == 1
     assert record.observe().values == ("10.1.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("responder", "kind"),
+    [
+        (aws_error(503, "ServiceUnavailable"), UnreachableError),
+        (aws_error(500, "InternalFailure"), UnreachableError),
+        (aws_error(504, "GatewayTimeout"), UnknownOutcomeError),
+        (reply(200, "<html>", content_type="text/html"), UnknownOutcomeError),
+        (hang_up, UnknownOutcomeError),
+        (silence(3), UnknownOutcomeError),
+    ],
+)
+def test_what_may_yet_be_done_is_told_from_what_was_answered(
+    make: Make, between: ScriptedHttpServer, responder: Responder, kind: type[DrkitError]
+) -> None:
+    record = make()
+    record._calls._request_seconds = 1
+    nothing = record.observe()
+    between.requests.clear()
+    between.on_next(responder)
+    with pytest.raises(kind) as caught:
+        record.switch(nothing, TOKYO)
+    assert type(caught.value) is kind
+    assert len(between.requests) == 1
+
+
+def test_what_was_never_sent_is_not_done(session: AwsSession, clock: FakeClock, make: Make) -> None:
+    record = make()
+    nothing = record.observe()
+    record._session = AwsSession(clock, region=TOKYO, endpoint_url="http://127.0.0.1:9", request_seconds=5)
+    with pytest.raises(UnreachableError, match="Could not connect"):
+        record.switch(nothing, TOKYO)
 
 
 def test_reads_are_repeated(make: Make, between: ScriptedHttpServer) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drkit.adapters.aws import session as session_module
 from drkit.adapters.aws.session import AwsSession, is_loopback
 from drkit.errors import AuthError, ConfigError, DrkitError, RefusedError, UnreachableError
 from tests.fakes.clock import FakeClock
-from tests.fakes.http_server import ScriptedHttpServer, aws_error, http_server, reply
+from tests.fakes.http_server import ScriptedHttpServer, aws_error, drip, http_server, reply
 
 REGION = "ap-southeast-1"
 CALLER = (
@@ -202,3 +205,35 @@ def test_real_endpoints_are_regional() -> None:
 )
 def test_what_is_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_every_client_has_the_configured_timeouts_and_never_retries_by_itself(sts: ScriptedHttpServer) -> None:
+    session = _session(sts.url, seconds=7)
+    for client in (session.s3(), session.route53(), session.sts()):
+        config: Any = client.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (3, 7)
+        assert config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("dripped", [b"HTTP/1.1 200 OK\r\n", b""])
+def test_an_answer_in_drops_is_bounded_as_a_whole(sts: ScriptedHttpServer, dripped: bytes) -> None:
+    """Each drop comes within the socket's timeout."""
+    sts.default = drip(dripped, b"X-More: 1\r\n" if dripped else b"H", every_seconds=0.1, drops=100)
+    started = time.monotonic()
+    error = _failure(_session(sts.url, seconds=0.5))
+    assert isinstance(error, UnreachableError)
+    assert time.monotonic() - started < 3
+
+
+def test_a_command_that_gives_credentials_and_hangs_is_not_waited_for(
+    sts: ScriptedHttpServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\ncredential_process = sleep 10\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setattr(session_module, "_SETUP_SECONDS", 0.5)
+    started = time.monotonic()
+    error = _failure(_session(sts.url, seconds=0.5))
+    assert isinstance(error, UnreachableError)
+    assert "set up the sts client" in error.message
+    assert time.monotonic() - started < 5

@@ -97,7 +97,9 @@ def test_every_offset_of_the_ranges_comes_once_and_in_order(
         patch.setattr(log_reader, "merged", lambda some: merged(some, gap=gap))
         read = list(RangeReader(Connection("a", {}, 1), asked, committed=True).messages())
     for partition in PARTITIONS:
-        offsets = [message.offset() for at, messages in read if at == partition for message in messages]
+        own = [one for one in read if one.partition == partition]
+        offsets = [message.offset() for one in own for message in one.messages]
+        assert offsets == [offset for one in own for offset in one.offsets]
         assert offsets == sorted(set(offsets))
         wanted = {
             o for one in asked if one.partition == partition for o in stored[partition] if one.start <= o < one.end

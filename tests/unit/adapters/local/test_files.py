@@ -109,6 +109,50 @@ def test_processes_race_and_each_object_has_one_creator(store: LocalObjectStore,
     assert [bodies.count(str(number).encode()) for number in range(3)] == won
 
 
+_COUNTER = """
+import sys
+from pathlib import Path
+from drkit.adapters.local.files import LocalObjectStore
+from drkit.ports import PreconditionFailed
+
+store = LocalObjectStore(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+done = 0
+while done < 30:
+    found = store.get("counter")
+    try:
+        store.replace("counter", str(int(found.body) + 1).encode(), found.etag)
+        done += 1
+    except PreconditionFailed:
+        pass
+"""
+
+
+def test_processes_that_count_by_compare_and_set_lose_nothing(store: LocalObjectStore, directory: Path) -> None:
+    store.create("counter", b"0")
+    counters = [
+        subprocess.Popen(
+            [sys.executable, "-c", _COUNTER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    try:
+        for counter in counters:
+            assert counter.stdout is not None
+            assert counter.stdout.readline() == "ready\n"
+        for counter in _started(counters):
+            counter.communicate(timeout=60)
+            assert counter.returncode == 0
+    finally:
+        for counter in counters:
+            counter.kill()
+            counter.communicate()
+    found = store.get("counter")
+    assert found is not None
+    assert found.body == b"90"
+
+
 def _started(racers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
     for racer in racers:
         assert racer.stdin is not None
