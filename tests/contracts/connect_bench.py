@@ -6,6 +6,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from drkit.domain.kafka import TopicPartition
 from drkit.ports import ConnectReader, ConnectWriter
 from tests.fakes.connect import FakeConnect
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 MIRROR_CLASS = "org.apache.kafka.connect.mirror.MirrorSourceConnector"
 
@@ -96,7 +97,7 @@ class RealConnectBench:
         return self._names[-1]
 
     def mirror(self, name: str) -> tuple[Mapping[str, str], TopicPartition]:
-        self._admins[0].create_topics([NewTopic(name, 1, 1)])[name].result(10)
+        self._admins[0].create_topics([NewTopic(name, 1, 1)])[name].result(PATIENCE_SECONDS)
         own = {"source.cluster.alias": f"alias-{name}", "topics": name, "tasks.max": "1", "name": name}
         return {**self._template, **own}, TopicPartition(name, 0)
 
@@ -107,20 +108,22 @@ class RealConnectBench:
         producer = Producer(self._upstream)
         for value in values:
             producer.produce(partition.topic, value, partition=partition.partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
 
     def close(self) -> None:
         """Remove everything."""
         for name in self._names:
             request = urllib.request.Request(f"{self._url}/connectors/{quote(name, safe='')}", method="DELETE")
             with suppress(HTTPError):
-                urllib.request.urlopen(request, timeout=10).close()
+                urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()
         for admin in self._admins:
-            eventually(lambda admin=admin: self._is_clean(admin), timeout_seconds=10, because="topics are deleted")  # type: ignore[misc]
+            gone = partial(self._is_clean, admin)
+            eventually(gone, timeout_seconds=PATIENCE_SECONDS, because="topics are deleted")
 
     def _is_clean(self, admin: AdminClient) -> bool:
-        own = [topic for topic in admin.list_topics(timeout=5).topics if any(name in topic for name in self._names)]
+        topics = admin.list_topics(timeout=PATIENCE_SECONDS).topics
+        own = [topic for topic in topics if any(name in topic for name in self._names)]
         for future in (admin.delete_topics(own) if own else {}).values():
             with suppress(Exception):
-                future.result(10)
+                future.result(PATIENCE_SECONDS)
         return not own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, Literal, Protocol
 
 from confluent_kafka import Consumer, Producer, ShareConsumer
@@ -16,7 +16,7 @@ from drkit.adapters.kafka.acl_wire import to_binding, to_filter
 from drkit.domain.kafka import Acl, TopicPartition
 from drkit.ports import KafkaReader, KafkaWriter
 from tests.fakes.kafka import FakeKafka
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 Headers = tuple[tuple[str, bytes | None], ...]
 DRKIT = "User:drkit"
@@ -167,16 +167,20 @@ class RealBench:
     def topic(self, partitions: int = 1, **configs: str) -> str:
         name = self.name()
         settings = {key.replace("_", "."): value for key, value in configs.items()}
-        self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(10)
+        self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(PATIENCE_SECONDS)
         eventually(
-            lambda: name in self._admin.list_topics(timeout=20).topics, timeout_seconds=10, because="it was created"
+            lambda: name in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics,
+            timeout_seconds=PATIENCE_SECONDS,
+            because="it was created",
         )
         return name
 
     def drop(self, topic: str) -> None:
-        self._admin.delete_topics([topic])[topic].result(10)
+        self._admin.delete_topics([topic])[topic].result(PATIENCE_SECONDS)
         eventually(
-            lambda: topic not in self._admin.list_topics(timeout=20).topics, timeout_seconds=20, because="it is deleted"
+            lambda: topic not in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics,
+            timeout_seconds=PATIENCE_SECONDS,
+            because="it is deleted",
         )
 
     def write(
@@ -192,34 +196,34 @@ class RealBench:
             self._producer.produce(
                 partition.topic, value, key, partition.partition, timestamp=at_ms, headers=list(headers)
             )
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(PATIENCE_SECONDS) == 0
 
     def begin(self, partition: TopicPartition, values: Iterable[bytes]) -> OpenTransaction:
         producer = Producer({**self._others, "transactional.id": self.name(), "linger.ms": 5})
         self._transactional.append(producer)
-        producer.init_transactions(10)
+        producer.init_transactions(PATIENCE_SECONDS)
         producer.begin_transaction()
         for value in values:
             producer.produce(partition.topic, value, partition=partition.partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
         return _RealTransaction(producer, lambda: self.reader.log_ranges([partition])[partition].end)
 
     def begin_commit(self, group: str, partition: TopicPartition, offset: int) -> Callable[[], None]:
         producer = Producer({**self._others, "transactional.id": self.name()})
         self._transactional.append(producer)
-        producer.init_transactions(10)
+        producer.init_transactions(PATIENCE_SECONDS)
         producer.begin_transaction()
         consumer = Consumer({**self._others, "group.id": group})
         try:
             held = [Position(partition.topic, partition.partition, offset)]
-            producer.send_offsets_to_transaction(held, consumer.consumer_group_metadata(), 10)
+            producer.send_offsets_to_transaction(held, consumer.consumer_group_metadata(), PATIENCE_SECONDS)
         finally:
             consumer.close()
-        return lambda: producer.commit_transaction(10)
+        return lambda: producer.commit_transaction(PATIENCE_SECONDS)
 
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         position = Position(partition.topic, partition.partition, offset)
-        self._admin.delete_records([position])[position].result(10)
+        self._admin.delete_records([position])[position].result(PATIENCE_SECONDS)
 
     @contextmanager
     def member(self, group: str, topic: str, protocol: str = "classic") -> Iterator[None]:
@@ -236,7 +240,7 @@ class RealBench:
         thread = threading.Thread(target=keep_polling)
         thread.start()
         try:
-            assert assigned.wait(15)
+            assert assigned.wait(PATIENCE_SECONDS)
             yield
         finally:
             stop.set()
@@ -253,7 +257,7 @@ class RealBench:
             return group in self.reader.foreign_groups()
 
         try:
-            eventually(is_there, timeout_seconds=15, because="its member has joined")
+            eventually(is_there, timeout_seconds=PATIENCE_SECONDS, because="its member has joined")
             yield
         finally:
             consumer.close()
@@ -261,24 +265,34 @@ class RealBench:
     def put_acls(self, *acls: Acl) -> None:
         self._acls.extend(acls)
         for future in self._admin.create_acls([to_binding(acl) for acl in acls]).values():
-            future.result(10)
+            future.result(PATIENCE_SECONDS)
 
     def close(self) -> None:
-        """Remove everything."""
+        """Remove everything. What cannot be removed keeps nothing else from being removed, and is an error."""
         with suppress(Exception):
             self._end_transactions()
-        own = [acl for acl in self.reader.acls() if any(name in acl.resource_name for name in self._names)]
-        filters = [to_filter(acl) for acl in {*own, *self._acls}]
-        _finish(self._admin.delete_acls(filters) if filters else {})
-        names = set(self._admin.list_topics(timeout=20).topics) & set(self._names)
-        _finish(self._admin.delete_topics(sorted(names)) if names else {})
-        listed = {g.group_id for g in self._admin.list_consumer_groups().result(10).valid}
+        with ExitStack() as removals:
+            removals.callback(self._remove_topics)
+            removals.callback(self._remove_acls)
+            removals.callback(self._remove_groups)
+
+    def _remove_groups(self) -> None:
+        listed = {g.group_id for g in self._admin.list_consumer_groups().result(PATIENCE_SECONDS).valid}
         groups = (listed | self.reader.foreign_groups().keys()) & set(self._names)
         _finish(self._admin.delete_consumer_groups(sorted(groups)) if groups else {})
 
+    def _remove_acls(self) -> None:
+        own = [acl for acl in self.reader.acls() if any(name in acl.resource_name for name in self._names)]
+        filters = [to_filter(acl) for acl in {*own, *self._acls}]
+        _finish(self._admin.delete_acls(filters) if filters else {})
+
+    def _remove_topics(self) -> None:
+        names = set(self._admin.list_topics(timeout=PATIENCE_SECONDS).topics) & set(self._names)
+        _finish(self._admin.delete_topics(sorted(names)) if names else {})
+
     def _end_transactions(self) -> None:
         for producer in self._transactional:
-            producer.abort_transaction(5)
+            producer.abort_transaction(PATIENCE_SECONDS)
 
 
 class _RealTransaction:
@@ -288,22 +302,27 @@ class _RealTransaction:
 
     def commit(self) -> None:
         with self._marker():
-            self._producer.commit_transaction(10)
+            self._producer.commit_transaction(PATIENCE_SECONDS)
 
     def abort(self) -> None:
         with self._marker():
-            self._producer.abort_transaction(10)
+            self._producer.abort_transaction(PATIENCE_SECONDS)
 
     @contextmanager
     def _marker(self) -> Iterator[None]:
         before = self._log_end()
         yield
-        eventually(lambda: self._log_end() > before, timeout_seconds=10, because="the end of it is marked", every=0.02)
+        eventually(
+            lambda: self._log_end() > before,
+            timeout_seconds=PATIENCE_SECONDS,
+            because="the end of it is marked",
+            every=0.02,
+        )
 
 
 def _finish(asked: Mapping[Any, Any]) -> None:
     for future in asked.values():
-        future.result(10)
+        future.result(PATIENCE_SECONDS)
 
 
 def partitions_of(topic: str, count: int) -> Sequence[TopicPartition]:

@@ -10,7 +10,7 @@ from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
 from tests.contracts.connect_bench import ConnectBench
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 RUNNING, STOPPED, FAILED, ABSENT = (
     ConnectorState.RUNNING,
@@ -21,12 +21,14 @@ RUNNING, STOPPED, FAILED, ABSENT = (
 
 
 def _until(bench: ConnectBench, name: str, condition: Callable[[ConnectorStatus], bool], because: str) -> None:
-    eventually(lambda: condition(bench.connect.status(name)), timeout_seconds=20, because=because)
+    eventually(lambda: condition(bench.connect.status(name)), timeout_seconds=PATIENCE_SECONDS, because=because)
 
 
 def _until_mirrored(bench: ConnectBench, name: str, partition: TopicPartition, last: int) -> None:
     eventually(
-        lambda: bench.connect.source_offsets(name) == {partition: last}, timeout_seconds=30, because="it mirrors"
+        lambda: bench.connect.source_offsets(name) == {partition: last},
+        timeout_seconds=PATIENCE_SECONDS,
+        because="it mirrors",
     )
 
 

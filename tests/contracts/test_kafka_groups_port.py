@@ -10,7 +10,7 @@ from drkit.domain.kafka import GroupDescription, GroupState, TopicPartition
 from drkit.errors import AuthError, RefusedError, UnreachableError
 from drkit.ports import ProbeOutcome
 from tests.contracts.kafka_bench import KafkaBench, open_to_all, rule
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 Protocol = Literal["classic", "consumer"]
 
@@ -97,7 +97,9 @@ def test_an_active_group_is_left_alone(kafka: KafkaBench, protocol: Protocol) ->
                 call()
             assert not isinstance(caught.value, UnreachableError)
         assert _committed(kafka, group) == {partition: 1}
-    eventually(lambda: _state(kafka, group) is GroupState.EMPTY, timeout_seconds=10, because="its member left")
+    eventually(
+        lambda: _state(kafka, group) is GroupState.EMPTY, timeout_seconds=PATIENCE_SECONDS, because="its member left"
+    )
     assert list(kafka.writer.alter_group_offsets(group, {partition: 0})) == []
 
 
@@ -156,7 +158,7 @@ def test_a_group_that_drkit_may_not_write_is_an_authorization_error(kafka: Kafka
     partition, group = _one(kafka), kafka.name()
     kafka.writer.alter_group_offsets(group, {partition: 1})
     _deny(kafka, group, "read")
-    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=10, because="it is denied")
+    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     with pytest.raises(AuthError, match=r"(?i)authoriz|may not"):
         kafka.writer.alter_group_offsets(group, {partition: 0})
     assert _committed(kafka, group) == {partition: 1}
@@ -166,7 +168,7 @@ def test_a_group_that_drkit_may_not_see_is_an_authorization_error(kafka: KafkaBe
     partition, group = _one(kafka), kafka.name()
     kafka.writer.alter_group_offsets(group, {partition: 1})
     _deny(kafka, group, "all")
-    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=10, because="it is denied")
+    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     for call in (
         lambda: kafka.reader.committed_offsets([group]),
         lambda: kafka.reader.describe_groups([group]),
@@ -181,7 +183,7 @@ def test_a_topic_that_drkit_may_not_read_fails_alone(kafka: KafkaBench) -> None:
     there, denied, group = _one(kafka), _one(kafka), kafka.name()
     kafka.writer.alter_group_offsets(group, {there: 1, denied: 1})
     kafka.put_acls(open_to_all("topic", denied.topic), rule("topic", denied.topic, "all", "deny"))
-    eventually(lambda: _committed(kafka, group) == {there: 1}, timeout_seconds=10, because="it is denied")
+    eventually(lambda: _committed(kafka, group) == {there: 1}, timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     failed = kafka.writer.alter_group_offsets(group, {there: 0, denied: 0})
     assert [failure.partition for failure in failed] == [denied]
     assert _committed(kafka, group) == {there: 0}
@@ -208,11 +210,13 @@ def test_a_probe_of_commits_is_refused_while_it_is_denied(kafka: KafkaBench) -> 
     denial = rule("group", group, "read", "deny")
     assert kafka.writer.probe_commit(group, partition, 1) is ProbeOutcome.ACCEPTED
     kafka.put_acls(open_to_all("group", group), denial)
-    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=10, because="it is denied")
+    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     assert _committed(kafka, group) == {partition: 1}
     kafka.writer.delete_acls([denial])
     eventually(
-        lambda: not _is_refused(kafka, group, partition), timeout_seconds=10, because="it is not denied any more"
+        lambda: not _is_refused(kafka, group, partition),
+        timeout_seconds=PATIENCE_SECONDS,
+        because="it is not denied any more",
     )
     assert kafka.writer.probe_commit(group, partition, 0) is ProbeOutcome.ACCEPTED
     assert _committed(kafka, group) == {partition: 0}
@@ -221,7 +225,7 @@ def test_a_probe_of_commits_is_refused_while_it_is_denied(kafka: KafkaBench) -> 
 def test_a_first_probe_may_be_a_refused_one(kafka: KafkaBench) -> None:
     partition, group = _one(kafka), kafka.name()
     _deny(kafka, group, "read")
-    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=10, because="it is denied")
+    eventually(lambda: _is_refused(kafka, group, partition), timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     assert group not in kafka.reader.groups()
 
 

@@ -12,7 +12,7 @@ from drkit.domain.kafka import LogRange, Record, TopicPartition
 from drkit.errors import AuthError, RefusedError, UnreachableError
 from drkit.ports import ReadRange
 from tests.contracts.kafka_bench import KafkaBench, open_to_all, rule
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 AT_MS: Final = 1_750_000_000_000
 WHOLE: Final = 1_000_000_000
@@ -205,7 +205,9 @@ def test_a_topic_that_drkit_may_not_see_is_as_if_it_were_not_there(kafka: KafkaB
     kafka.write(partition, [b"0"])
     kafka.put_acls(open_to_all("topic", partition.topic), rule("topic", partition.topic, "all", "deny"))
     eventually(
-        lambda: partition.topic not in kafka.reader.describe_topics(), timeout_seconds=10, because="it is denied"
+        lambda: partition.topic not in kafka.reader.describe_topics(),
+        timeout_seconds=PATIENCE_SECONDS,
+        because="it is denied",
     )
     assert partition.topic not in kafka.reader.topics()
     for call in (
@@ -221,7 +223,9 @@ def test_a_topic_that_drkit_may_not_see_is_as_if_it_were_not_there(kafka: KafkaB
 def test_a_topic_that_drkit_may_not_see_is_told_from_one_that_is_not_there(kafka: KafkaBench) -> None:
     seen, hidden, missing = kafka.topic(), kafka.topic(), kafka.name()
     kafka.put_acls(open_to_all("topic", hidden), rule("topic", hidden, "all", "deny"))
-    eventually(lambda: hidden not in kafka.reader.describe_topics(), timeout_seconds=10, because="it is denied")
+    eventually(
+        lambda: hidden not in kafka.reader.describe_topics(), timeout_seconds=PATIENCE_SECONDS, because="it is denied"
+    )
     assert list(kafka.reader.hidden_topics([seen, hidden, missing])) == [hidden]
     assert not kafka.reader.hidden_topics([seen])
 
@@ -231,7 +235,7 @@ def test_a_topic_that_drkit_may_not_read_is_an_authorization_error(kafka: KafkaB
     kafka.write(partition, [b"0"])
     tail = kafka.reader.tail(partition.topic)
     kafka.put_acls(open_to_all("topic", partition.topic), rule("topic", partition.topic, "read", "deny"))
-    eventually(lambda: _is_denied(kafka, partition), timeout_seconds=10, because="it is denied")
+    eventually(lambda: _is_denied(kafka, partition), timeout_seconds=PATIENCE_SECONDS, because="it is denied")
     assert _log(kafka, partition).end == 1
     with pytest.raises(AuthError):
         kafka.reader.data_offsets([ReadRange(partition, 0, 1)])

@@ -8,12 +8,14 @@ from drkit.domain.kafka import Acl, LogRange, TopicPartition
 from drkit.errors import AuthError, RefusedError, UnreachableError
 from drkit.ports import ProbeOutcome, ReadRange
 from tests.contracts.kafka_bench import KafkaBench, open_to_all, rule
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 
 def _created(kafka: KafkaBench, name: str, **configs: str) -> bool:
     made = kafka.writer.create_topic(name, partitions=2, replication_factor=1, configs=configs)
-    eventually(lambda: name in kafka.reader.describe_topics([name]), timeout_seconds=10, because="it was created")
+    eventually(
+        lambda: name in kafka.reader.describe_topics([name]), timeout_seconds=PATIENCE_SECONDS, because="it was created"
+    )
     return made
 
 
@@ -52,10 +54,10 @@ def test_configs_are_set_and_others_stay(kafka: KafkaBench) -> None:
     topic = kafka.topic(1, cleanup_policy="compact")
     kafka.writer.alter_topic_configs(topic, {"retention.ms": "1000"})
     wanted = {"cleanup.policy": "compact", "retention.ms": "1000"}
-    eventually(lambda: _configs(kafka, topic) == wanted, timeout_seconds=10, because="it was altered")
+    eventually(lambda: _configs(kafka, topic) == wanted, timeout_seconds=PATIENCE_SECONDS, because="it was altered")
     kafka.writer.alter_topic_configs(topic, {"cleanup.policy": "delete"})
     wanted["cleanup.policy"] = "delete"
-    eventually(lambda: _configs(kafka, topic) == wanted, timeout_seconds=10, because="it was altered")
+    eventually(lambda: _configs(kafka, topic) == wanted, timeout_seconds=PATIENCE_SECONDS, because="it was altered")
     kafka.writer.alter_topic_configs(topic, {})
     assert _configs(kafka, topic) == wanted
 
@@ -80,7 +82,7 @@ def test_acls_are_read_back_as_they_were_made(kafka: KafkaBench) -> None:
     ]
     kafka.writer.create_acls(wanted)
     names = {acl.resource_name for acl in wanted}
-    eventually(lambda: _own(kafka, *names) == set(wanted), timeout_seconds=10, because="they were made")
+    eventually(lambda: _own(kafka, *names) == set(wanted), timeout_seconds=PATIENCE_SECONDS, because="they were made")
     kafka.writer.create_acls(wanted[:2])
     assert _own(kafka, *names) == set(wanted)
     kafka.writer.create_acls([])
@@ -100,10 +102,10 @@ def test_exactly_the_named_acls_are_removed_and_twice_is_no_error(kafka: KafkaBe
     }
     kafka.writer.create_acls([goes, *stay])
     names = (name, f"{name}.x")
-    eventually(lambda: _own(kafka, *names) == {goes, *stay}, timeout_seconds=10, because="they were made")
+    eventually(lambda: _own(kafka, *names) == {goes, *stay}, timeout_seconds=PATIENCE_SECONDS, because="they were made")
     for _ in range(2):
         kafka.writer.delete_acls([goes])
-        eventually(lambda: _own(kafka, *names) == stay, timeout_seconds=10, because="one was removed")
+        eventually(lambda: _own(kafka, *names) == stay, timeout_seconds=PATIENCE_SECONDS, because="one was removed")
     kafka.writer.delete_acls([])
 
 
@@ -131,7 +133,7 @@ def test_a_denial_counts_more_than_an_allowance(kafka: KafkaBench, pattern: str,
     kafka.writer.create_acls([denial])
     eventually(
         lambda: kafka.writer.probe_write(topic, b"x") == (ProbeOutcome.REFUSED, -1),
-        timeout_seconds=10,
+        timeout_seconds=PATIENCE_SECONDS,
         because="denied",
     )
     assert kafka.writer.probe_write(topic, b"x") == (ProbeOutcome.REFUSED, -1)
@@ -142,7 +144,7 @@ def test_a_denial_counts_more_than_an_allowance(kafka: KafkaBench, pattern: str,
         outcomes.append(kafka.writer.probe_write(topic, b"after"))
         return outcomes[-1][0] is ProbeOutcome.ACCEPTED
 
-    eventually(is_let_through, timeout_seconds=10, because="the denial is gone")
+    eventually(is_let_through, timeout_seconds=PATIENCE_SECONDS, because="the denial is gone")
     ends = kafka.reader.log_ranges([TopicPartition(topic, 0)])
     assert ends[TopicPartition(topic, 0)].end == outcomes[-1][1] + 1
 
@@ -154,11 +156,15 @@ def test_a_first_rule_shuts_out_whom_it_does_not_name(kafka: KafkaBench) -> None
     assert kafka.writer.probe_write(topic, b"x")[0] is ProbeOutcome.ACCEPTED
     kafka.put_acls(first)
     eventually(
-        lambda: kafka.writer.probe_write(topic, b"x")[0] is ProbeOutcome.REFUSED, timeout_seconds=10, because="shut out"
+        lambda: kafka.writer.probe_write(topic, b"x")[0] is ProbeOutcome.REFUSED,
+        timeout_seconds=PATIENCE_SECONDS,
+        because="shut out",
     )
     kafka.put_acls(open_to_all("topic", topic))
     eventually(
-        lambda: kafka.writer.probe_write(topic, b"x")[0] is ProbeOutcome.ACCEPTED, timeout_seconds=10, because="opened"
+        lambda: kafka.writer.probe_write(topic, b"x")[0] is ProbeOutcome.ACCEPTED,
+        timeout_seconds=PATIENCE_SECONDS,
+        because="opened",
     )
 
 
@@ -178,7 +184,7 @@ def test_acls_that_drkit_may_not_change_are_an_authorization_error(kafka: KafkaB
     opened = open_to_all("cluster", "kafka-cluster")
     wanted = rule("topic", kafka.name(), "write", "deny")
     kafka.put_acls(opened, denial)
-    eventually(lambda: denial in kafka.reader.acls(), timeout_seconds=10, because="it was put")
+    eventually(lambda: denial in kafka.reader.acls(), timeout_seconds=PATIENCE_SECONDS, because="it was put")
     with pytest.raises(AuthError):
         kafka.writer.create_acls([wanted])
     with pytest.raises(AuthError):
