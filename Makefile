@@ -30,7 +30,7 @@ demo-disaster: $(READY) ## the source broker is killed under load
 
 test: $(READY) ## all tests, on real brokers too
 	$(BIN)/python -m pytest -m 'not sandbox' -n auto
-	$(BIN)/python -m pytest -m sandbox --durations=15
+	$(BIN)/python -m pytest -m sandbox -n 2 --dist loadgroup --durations=15
 
 simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off
 	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,19 +15,31 @@ from drkit.sandbox import Sandbox
 from drkit.sandbox.layout import spread_layout
 from drkit.sandbox.readiness import can_listen
 
+_SUBNETS_TAKEN = itertools.count()
 
-def free_subnet(first: int) -> str:
-    """A subnet on which no other sandbox runs, from a range that is this test process's own."""
+
+def free_subnet() -> str:
+    """A subnet on which no sandbox runs, from a range that is this test process's own; not one of late."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    start = first + 16 * worker
-    subnets = (f"127.{number}" for number in range(start, start + 16))
+    start, length = 100 + 50 * (worker % 3), 50
+    subnets = (f"127.{start + number % length}" for number in _SUBNETS_TAKEN)
     return next(subnet for subnet in subnets if can_listen(spread_layout(subnet).aws))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests of the session's sandbox, which is started once; others run beside it."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        shared = item.path.parent.name in ("contracts", "e2e") or "sandbox" in fixtures
+        if shared and item.get_closest_marker("sandbox") is not None:
+            item.add_marker(pytest.mark.xdist_group("session"))
+
+
 @contextmanager
-def protected_sandbox(directory: Path, first_subnet: int) -> Iterator[Sandbox]:
+def protected_sandbox(directory: Path) -> Iterator[Sandbox]:
     """A sandbox of one's own, mirrored and its standby fenced: a failover cannot be taken back within a session's."""
-    box = Sandbox(directory, free_subnet(first_subnet))
+    box = Sandbox(directory, free_subnet())
     try:
         box.up()
         after_up(box.config)
@@ -38,7 +51,7 @@ def protected_sandbox(directory: Path, first_subnet: int) -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Two real Kafka regions for the whole session. Whoever breaks something mends it."""
-    box = Sandbox(tmp_path_factory.mktemp("sandbox"), free_subnet(100))
+    box = Sandbox(tmp_path_factory.mktemp("sandbox"), free_subnet())
     try:
         box.up()
         yield box

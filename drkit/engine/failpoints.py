@@ -1,7 +1,8 @@
-"""Named points on both sides of every effect, where a test kills the process.
+"""Named points on both sides of every effect, where a test kills or freezes the process.
 
 Off unless the environment says ``DRKIT_FAILPOINT=<where>:<point>[:<n>]``; at the n-th time (the first, where none is
-given) that the point is reached, the process kills itself with SIGKILL, as a power cut would.
+given) that the point is reached, the process kills itself with SIGKILL, as a power cut would. With
+``DRKIT_FAILPOINT_SIGNAL=STOP`` it freezes there instead, until somebody sends it SIGCONT.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 from drkit.engine.step import Step
 
 _VARIABLE: Final = "DRKIT_FAILPOINT"
+_SIGNAL_VARIABLE: Final = "DRKIT_FAILPOINT_SIGNAL"
 _hits: Counter[str] = Counter()
 
 AROUND_EFFECT: Final = ("before-intent", "after-intent", "after-apply", "after-evidence")
@@ -25,14 +27,15 @@ AROUND_RUN: Final = ("after-plan", "after-take-over", "before-finish", "after-fi
 
 
 def hit(where: str, point: str) -> None:
-    """Die here if the environment says so. ``where`` is a step's name, or ``RUN``."""
+    """Die or freeze here if the environment says so. ``where`` is a step's name, or ``RUN``."""
     wanted = os.environ.get(_VARIABLE)
     if not wanted:
         return
     name = f"{where}:{point}"
     _hits[name] += 1
     if wanted == f"{name}:{_hits[name]}" or (wanted == name and _hits[name] == 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        frozen = os.environ.get(_SIGNAL_VARIABLE) == "STOP"
+        os.kill(os.getpid(), signal.SIGSTOP if frozen else signal.SIGKILL)
 
 
 def names(steps: Iterable[Step[Any] | type[Step[Any]]], no_return_after: str) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ Say = Callable[[str], None]
 
 def report(say: Say) -> None:
     """Measure, and say the figures."""
-    with tempfile.TemporaryDirectory() as directory, protected_sandbox(Path(directory) / "sandbox", 200) as box:
+    with tempfile.TemporaryDirectory() as directory, protected_sandbox(Path(directory) / "sandbox") as box:
         admins = {name: AdminClient(dict(region.clients["admin"])) for name, region in box.status().regions.items()}
         admins[SOURCE].create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(10)
         found: dict[tuple[int, int], Figures] = {}

@@ -24,7 +24,7 @@ JSON = ("--output", "json")
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    with protected_sandbox(tmp_path / "sandbox", 184) as box:
+    with protected_sandbox(tmp_path / "sandbox") as box:
         yield box
 
 

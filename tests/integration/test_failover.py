@@ -39,7 +39,7 @@ KILLS = {
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    with protected_sandbox(tmp_path / "sandbox", 160) as box:
+    with protected_sandbox(tmp_path / "sandbox") as box:
         yield box
 
 

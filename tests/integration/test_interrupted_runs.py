@@ -29,7 +29,7 @@ JSON = ("--output", "json")
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    with protected_sandbox(tmp_path / "sandbox", 176) as box:
+    with protected_sandbox(tmp_path / "sandbox") as box:
         patient(box.config)
         yield box
 

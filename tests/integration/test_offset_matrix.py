@@ -37,7 +37,7 @@ Scores = defaultdict[tuple[str, ...], Score]
     ids=["exactly-once", "at-least-once", "kafka-3.9.1"],
 )
 def test_no_position_is_wrong(tmp_path: Path, version: str, policies: tuple[str, ...], *, exactly_once: bool) -> None:
-    box = Sandbox(tmp_path / "sandbox", free_subnet(208), version, exactly_once=exactly_once)
+    box = Sandbox(tmp_path / "sandbox", free_subnet(), version, exactly_once=exactly_once)
     try:
         service = MatrixService(tmp_path, box, policies)
         try:

@@ -62,7 +62,7 @@ def assert_nothing_left(directory: Path, layout: Layout) -> None:
 
 
 def test_up_killed_half_way_leaves_nothing_that_up_cannot_finish(directory: Path) -> None:
-    subnet = free_subnet(132)
+    subnet = free_subnet()
     up_killed_at(directory, subnet, "ap-east-2/format")
     up_killed_at(directory, subnet, "ap-northeast-1/mirror")
     box = Sandbox(directory, subnet)
@@ -89,7 +89,7 @@ def test_up_killed_half_way_leaves_nothing_that_up_cannot_finish(directory: Path
 
 
 def test_up_killed_half_way_leaves_nothing_that_down_cannot_clear(directory: Path) -> None:
-    subnet = free_subnet(132)
+    subnet = free_subnet()
     up_killed_at(directory, subnet, "ap-east-2/broker")
     assert Processes(directory).find() != {}
     Sandbox(directory).down()
@@ -128,7 +128,7 @@ def test_a_single_address_and_another_kafka(directory: Path) -> None:
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(directory: Path) -> None:
-    subnet = free_subnet(132)
+    subnet = free_subnet()
     with socket.create_server((f"{subnet}.2.1", 8083)):
         with pytest.raises(RefusedError, match=rf"port 8083 on {subnet}\.2\.1.*\(pid {os.getpid()}\)"):
             Sandbox(directory, subnet).up()

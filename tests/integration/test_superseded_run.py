@@ -25,7 +25,7 @@ UNKNOWN = ("--accept-loss", "unknown", "--accept-replay", "unknown")
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    with protected_sandbox(tmp_path / "sandbox", 192) as box:
+    with protected_sandbox(tmp_path / "sandbox") as box:
         yield box
 
 

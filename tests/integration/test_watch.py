@@ -30,7 +30,7 @@ _MOVE = ("--from", PRIMARY, "--to", STANDBY, "--output", "json")
 
 @pytest.fixture(name="box")
 def _box(tmp_path: Path) -> Iterator[Sandbox]:
-    with protected_sandbox(tmp_path / "sandbox", 216) as box:
+    with protected_sandbox(tmp_path / "sandbox") as box:
         # A broker that does not answer is waited for again and again.
         text = box.config.read_text()
         box.config.write_text(text + "\ntimeouts:\n  request_seconds: 3\n")

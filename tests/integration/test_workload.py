@@ -20,7 +20,7 @@ from tests.conftest import free_subnet
 from tests.e2e.command import drkit
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240), pytest.mark.xdist_group("workload")]
 
 STOP_SECONDS = 20
 FOLLOW_SECONDS = 4
@@ -30,7 +30,7 @@ FOLLOW_SECONDS = 4
 @pytest.fixture(name="box", scope="module")
 def _box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox of this module's own: its brokers are killed."""
-    box = Sandbox(tmp_path_factory.mktemp("workload") / "sandbox", free_subnet(176))
+    box = Sandbox(tmp_path_factory.mktemp("workload") / "sandbox", free_subnet())
     try:
         box.up()
         after_up(box.config)
