@@ -115,13 +115,29 @@ class Course:
         # Before the first point lies what was never mirrored: nobody knows where the flow began.
         return self.hole_free and place > 0
 
-    def highest(self, place: int, upstream: int) -> int | None:
-        """The highest target offset at which the last copy can be; None if nothing after point ``place`` blurs it."""
+    def last_blurring(self, place: int, upstream: int) -> int | None:
+        """The last suspect interval from point ``place`` on whose repeats may reach down to this offset."""
         lows, suspects = self._blurs
         at = bisect_right(lows, upstream) - 1
-        if at < 0 or suspects[at] < place:
+        return None if at < 0 or suspects[at] < place else suspects[at]
+
+    def lowest_repeat(self, place: int) -> int:
+        """The lowest source offset that may be repeated after the point; above every offset if none is."""
+        lows, suspects = self._blurs
+        at = bisect_left(suspects, place)
+        return lows[at] if at < len(lows) else 1 << 63
+
+    def furthest(self, begin: int, end: int) -> int:
+        """The highest source offset that may have been copied between two points before a task started again."""
+        between = self.suspects[bisect_left(self.suspects, begin) : bisect_left(self.suspects, end)]
+        return max((self.up[place] + self.size(place) - 1 for place in between), default=NO_COPY)
+
+    def highest(self, place: int, upstream: int) -> int | None:
+        """The highest target offset at which the last copy can be; None if nothing after point ``place`` blurs it."""
+        suspect = self.last_blurring(place, upstream)
+        if suspect is None:
             return None
-        after = suspects[at] + 1
+        after = suspect + 1
         if after == len(self.up):
             return self._end
         if self.hole_free and place > 0:

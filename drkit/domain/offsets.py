@@ -45,6 +45,7 @@ from drkit.domain.course import Course, FlowFacts
 from drkit.domain.floors import Floors
 from drkit.domain.log_ends import Tail, TargetLog, closing
 from drkit.domain.record_match import Search
+from drkit.domain.repeats import Repeats, repeats_around
 from drkit.domain.samples import PositionSample
 from drkit.domain.tail_check import TailCheck
 from drkit.domain.verdicts import Ahead, Bounded, Exact, Floor, Placed, Range, Unavailable, Verdict
@@ -195,6 +196,11 @@ class OffsetMap:
         is_unique = not self._course.is_blurred(place, upstream) and FOREIGN not in bracket.reason
         committed = NO_COPY if self._committed is None else self._committed
         return Search(sample, bracket, request, is_unique, known.offset <= max(self._up[-1], committed))
+
+    def repeats(self, upstream: int) -> Repeats | None:
+        """What of the target shows where records were copied again, and so decides what ``translate`` does not."""
+        found = None if self._is_compacted else repeats_around(self._course, upstream)
+        return found if found is not None and found.request[0] >= self._log.start else None
 
     def _range(self, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:
         place = self._course.before(upstream)

@@ -83,11 +83,11 @@ def test_with_the_source_dead_every_watched_position_is_exact(box: Sandbox, tmp_
     for row in _unsure(then):
         # A checkpoint of MirrorMaker 2's between the last look and the kill: newer, and without the record.
         assert row["upstream"] > seen[row["group"]][TopicPartition(row["topic"], row["partition"])], json.dumps(row)
-        assert (row["verdict"], row["replay_at_most"]) == ("bounded", 1)
-    assert then["totals"]["exact"] >= 72 - 6, json.dumps(_unsure(then))
+        assert row["verdict"] == "bounded"
+    assert then["totals"]["exact"] == 72 - len(_unsure(then))
     for found in (now, then):
         assert found["totals"]["partitions"] == 72
-        assert found["totals"]["replay"]["records"] <= len(_unsure(found))
+        assert found["totals"]["replay"]["records"] <= sum(row["replay_at_most"] for row in _unsure(found))
         assert found["evidence"]["no_sync_missing"]
         # Half of the groups lag, and MirrorMaker 2's own translation is as far off as they lag.
         assert found["totals"]["mm2_replay"]["records"] > 0

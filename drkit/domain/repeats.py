@@ -1,0 +1,107 @@
+"""Where a restarted mirror copied records again, the target shows by itself which copies are which.
+
+A task copies in order, and a restarted one goes on at or below what had been copied. Of a source without holes, every
+record that is seen for the first time on the target is therefore the next offset of the source, counted from a known
+pair, and every record seen before is a repeat. Records may be equal all the same, and repeats may reach below what is
+read; so that the labelling is believed only where
+
+* it gives as many different records as there are source offsets from the first known pair to the last one;
+* it goes on by one, or back, and never ahead;
+* the record of the last pair was not there before: nothing beyond it was copied before it;
+* it agrees with every offset sync on the way.
+
+Two equal records make the first of these fail, repeats of what lies below the second one: they do not cancel.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drkit.domain.course import Course
+from drkit.domain.samples import Mark
+from drkit.domain.verdicts import Exact
+
+_REASON = "the target's own repeats, told apart by their records"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """A part of the course in which records may be repeated, from one known pair to another.
+
+    ``points``: the pairs (upstream, downstream) of the part, in the order of the copies.
+    """
+
+    points: tuple[tuple[int, int], ...]
+
+    @property
+    def request(self) -> tuple[int, int]:
+        """The target offsets (end excluded) whose records decide."""
+        return self.points[0][1], self.points[-1][1] + 1
+
+    def told_apart(self, target: Sequence[Mark]) -> Positions | None:
+        """The positions of this part; None if the records do not show them. ``target``: the records of ``request``."""
+        first, last = self.points[0][0], self.points[-1][0]
+        known = {down: up for up, down in self.points}
+        labels: dict[bytes, int] = {}
+        last_copies = array("q", [-1]) * (last - first + 1)
+        before = first - 1
+        for mark in target:
+            label = labels.setdefault(mark.digest, first + len(labels))
+            if label > min(before + 1, last) or known.pop(mark.offset, label) != label:
+                return None
+            last_copies[label - first] = mark.offset
+            before = label
+        is_new = len(labels) == len(last_copies) and sum(mark.digest == target[-1].digest for mark in target) == 1
+        if known or not is_new:
+            return None
+        for at in range(len(last_copies) - 2, -1, -1):
+            last_copies[at] = min(last_copies[at], last_copies[at + 1])
+        return Positions(first, last_copies)
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """``f(u)`` for every source offset of a part: ``downstream[u - first]``."""
+
+    first: int
+    downstream: Sequence[int]
+
+    def of(self, upstream: int) -> Exact:
+        """Where a group continues that has committed this offset."""
+        return Exact(self.downstream[upstream - self.first], _REASON)
+
+
+def repeats_around(course: Course, upstream: int) -> Repeats | None:
+    """The part of the course whose records decide about this offset; None where they cannot."""
+    place = course.before(upstream)
+    last_suspect = course.last_blurring(place, upstream)
+    begin = _begin(course, place)
+    if last_suspect is None or not course.is_linear(begin):
+        return None
+    end = _end(course, begin, last_suspect)
+    if end is None or not course.up[begin] <= upstream <= course.up[end]:
+        return None
+    points = zip(course.up[begin : end + 1], course.down[begin : end + 1], strict=True)
+    return Repeats(tuple(points))
+
+
+def _begin(course: Course, place: int) -> int:
+    """The point that no repeat after it reaches below, as far as can be told."""
+    while True:
+        # Below the first sync of all there are no records, or the labelling shows them.
+        lower = max(1, course.before(min(course.lowest_repeat(place), course.up[place])))
+        if lower >= place:
+            return place
+        place = lower
+
+
+def _end(course: Course, begin: int, last_suspect: int) -> int | None:
+    """The first point beyond everything that was copied before it, as far as can be told, or the last point."""
+    end = last_suspect + 1
+    if end >= len(course.up):
+        return None
+    while end + 1 < len(course.up) and course.up[end] <= course.furthest(begin, end):
+        end += 1
+    return end
