@@ -19,7 +19,8 @@ of the target) are the *points* of the ``Course``, which says where copies may r
 
 Repeats in later intervals that may reach down to ``u`` raise the upper bound only (``Course.highest``). A checkpoint of
 MM2's raises the lower one: ``f`` is monotone, so that ``(u0, d0)`` says ``f(u) >= d0`` for every ``u >= u0``. Where the
-bounds differ, the record itself may decide (``match_request`` and ``drkit.domain.record_match``).
+bounds differ, the record itself may decide (``search`` and ``drkit.domain.record_match``), or all records of the
+target around it (``repeats`` and ``drkit.domain.repeats``).
 
 Invariants: never past ``f(u)``; monotone in ``u``; never beyond the log end; ``Exact`` is never wrong; ``Bounded(n)``
 is never off by more than ``n``. What they rest on, and what the caller vouches for:

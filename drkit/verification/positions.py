@@ -16,6 +16,7 @@ from drkit.ports import KafkaReader, ReadRange
 from drkit.verification.counted import CountedLogs
 from drkit.verification.mirror_evidence import SyncHistory
 from drkit.verification.record_search import RecordSearch
+from drkit.verification.repeat_search import RepeatSearch
 
 _TAIL_RECORDS = 200
 """How far below a log end the last data record is looked for first; then ten times as far, and so on."""
@@ -148,7 +149,10 @@ class Translator:
         renamed: Mapping[TopicPartition, TopicPartition],
         maps: Mapping[TopicPartition, OffsetMap],
     ) -> dict[tuple[TopicPartition, int], Verdict]:
-        """Counted on the target; what that leaves open is counted on the source, and then the records decide."""
+        """Counted on the target; what that leaves open is counted on the source, and then the records decide.
+
+        Last of all the target's repeats, of which most are read.
+        """
         found: dict[tuple[TopicPartition, int], Verdict] = {
             (p, offset): Unavailable("the target has no such partition") for p, offset in positions if p not in maps
         }
@@ -170,6 +174,8 @@ class Translator:
         if undecided := [one for one in undecided if isinstance(found[one], Bounded)]:
             search = RecordSearch(self.target, self.source, self.samples, maps, renamed)
             found.update(search.decide(undecided, records, sources))
+        if undecided := [one for one in undecided if isinstance(found[one], Bounded)]:
+            found.update(RepeatSearch(self.target, maps, renamed).decide(undecided))
         return found
 
     def _source_records(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from drkit.domain.digests import fingerprint
 from drkit.domain.kafka import Record, TopicPartition
@@ -61,7 +62,7 @@ def mirrored(*, alike: bool = False) -> tuple[Followed, Followed]:
 
 def translate(target: Followed, offset: int, **known: object) -> Verdict:
     history = SyncHistory(target, "syncs")
-    translator = Translator(target, history, dict, exactly_once=True, **known)  # type: ignore[arg-type]
+    translator = Translator(target, history, dict, **{"exactly_once": True, **known})  # type: ignore[arg-type]
     (found,) = translator.translate({"g": {T0: offset}})
     return found.verdict
 
@@ -108,6 +109,35 @@ def test_samples_stand_in_for_a_dead_source() -> None:
     assert isinstance(translate(target, 17, samples=samples), Bounded), "nobody sampled that one"
     found = translate(target, 15, samples=samples, compacted=lambda: {"t"})
     assert isinstance(found, Bounded), "copies may be gone from a compacted topic"
+
+
+def restarted(*, alike: bool = False) -> Followed:
+    """Forty records without a hole; the mirror was killed at 20, went on at 12, and nobody saw it start."""
+    source, target = Followed("a"), Followed("b")
+    source.add(T0, ["same" if alike else f"record {n}" for n in range(40)])
+    target.logs[T0] = MemoryLog()
+    for record in [*source.logs[T0].entries[:20], *source.logs[T0].entries[12:]]:
+        assert record is not None
+        target.copy(replace(record, timestamp_ms=0) if alike else record, T0)
+    for upstream, downstream in [*((n, n) for n in range(10)), *((n, n + 8) for n in range(25, 40))]:
+        sync(target, upstream, downstream)
+    return target
+
+
+def test_a_restarted_mirror_is_seen_through_by_the_target_alone() -> None:
+    target = restarted()
+    found = [translate(target, n, exactly_once=False) for n in range(40)]
+    assert all(isinstance(verdict, Exact) for verdict in found), found
+    assert [verdict.downstream for verdict in found] == [*range(12), *range(20, 48)]
+
+
+def test_records_that_look_the_same_show_no_repeats() -> None:
+    found = [translate(restarted(alike=True), n, exactly_once=False) for n in range(40)]
+    assert {n for n, verdict in enumerate(found) if isinstance(verdict, Bounded)} >= set(range(12, 25))
+    for n, verdict in enumerate(found):
+        truth = n + (8 if n >= 12 else 0)
+        assert verdict.downstream is not None
+        assert verdict.downstream <= truth <= verdict.downstream + (verdict.replay_at_most or 0)
 
 
 def test_logs_that_are_compacted_each_for_itself_are_not_counted_against_each_other() -> None:
