@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-disaster test test-fast simulate check lint types layers docs bench lock clean
+.PHONY: help install demo demo-disaster test test-long test-fast simulate check lint types layers docs bench lock clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,9 +28,13 @@ demo: $(READY) ## planned failover under load on two real Kafka regions
 demo-disaster: $(READY) ## the source broker is killed under load
 	$(BIN)/drkit demo --disaster
 
-test: $(READY) ## all tests, on real brokers too
+test: $(READY) ## the tests, on real brokers too
 	$(BIN)/python -m pytest -m 'not sandbox' -n auto
-	$(BIN)/python -m pytest -m sandbox -n 2 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -m 'sandbox and shared'
+	$(BIN)/python -m pytest -m 'sandbox and not shared and not long' --durations=15
+
+test-long: $(READY) ## offsets of every position, faults and a disaster, on real brokers: ten minutes
+	$(BIN)/python -m pytest -m long --durations=0
 
 simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off
 	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py

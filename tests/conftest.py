@@ -26,14 +26,13 @@ def free_subnet() -> str:
     return next(subnet for subnet in subnets if can_listen(spread_layout(subnet).aws))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all tests of the session's sandbox, which is started once; others run beside it."""
+    """Tests of the session's sandbox are marked: it is not to run on beside the sandboxes of the others."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        shared = item.path.parent.name in ("contracts", "e2e") or "sandbox" in fixtures
-        if shared and item.get_closest_marker("sandbox") is not None:
-            item.add_marker(pytest.mark.xdist_group("session"))
+        is_shared = item.path.parent.name in ("contracts", "e2e") or "sandbox" in fixtures
+        if is_shared and item.get_closest_marker("sandbox") is not None:
+            item.add_marker(pytest.mark.shared)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ Each time it says what went away and what to type; put right and resumed, it end
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
+from subprocess import Popen
 
 import psutil
 import pytest
@@ -24,7 +26,7 @@ from tests.e2e.world import PRIMARY, STANDBY
 from tests.fakes.http_server import Request, Responder, ScriptedHttpServer, aws_error, forward, http_server
 from tests.waiting import PATIENCE_SECONDS, eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(420)]
 
 JSON = ("--output", "json")
 MOVE = ("failover", "--to", STANDBY, "--yes", "--keep", *JSON)
@@ -45,6 +47,9 @@ def _route53(box: Sandbox) -> Iterator[ScriptedHttpServer]:
     with http_server(forward(box.status().aws_endpoint_url)) as between:
         document = yaml.safe_load(box.config.read_text())
         document["aws"]["endpoint_url"] = between.url
+        document["timeouts"] = {"drain_seconds": 10, "request_seconds": 6}
+        # What is waited for here is no figure of a failover's.
+        document["objectives"]["rto_seconds"] = 3600
         box.config.write_text(yaml.safe_dump(document))
         yield between
 
@@ -69,23 +74,37 @@ def changes_get(route53: ScriptedHttpServer, responder: Responder, *, times: int
         route53.default = whole
 
 
-def goes_on_without(box: Sandbox, *command: str, frozen_at: str, lost: tuple[str, str]) -> Answer:
-    """Run it, and while it is frozen there, kill a process that it depends on."""
-    process = start(*command, config=box.config, DRKIT_FAILPOINT=frozen_at, DRKIT_FAILPOINT_SIGNAL="STOP")
+def settles(box: Sandbox, *command: str, **environment: str) -> Popen[str]:
+    """Run it until it ends or freezes, as an operator does: again, while a mirror that has just begun runs nothing."""
+    deadline = time.monotonic() + 180
+    while True:
+        process = start(*command, config=box.config, **environment)
+        while process.poll() is None and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline, "it neither ends nor freezes"
+            time.sleep(0.1)
+        if process.poll() is None or "the target cannot take over" not in (said := ended(process)).stderr:
+            return process
+        stopped(said, "stopped at check-health")
+        assert time.monotonic() < deadline, said.said
+
+
+@contextmanager
+def frozen(box: Sandbox, *command: str, at: str) -> Iterator[Popen[str]]:
+    """Run it, and have it freeze itself there; afterwards it goes on."""
+    process = settles(box, *command, DRKIT_FAILPOINT=at, DRKIT_FAILPOINT_SIGNAL="STOP")
     try:
-        seen = psutil.Process(process.pid)
-        eventually(
-            lambda: process.poll() is not None or seen.status() == psutil.STATUS_STOPPED,
-            timeout_seconds=PATIENCE_SECONDS,
-            because=f"it freezes at {frozen_at}",
-        )
-        if process.poll() is None:
-            box.fault(Fault.KILL, *lost)
-            process.send_signal(signal.SIGCONT)
-        stdout, stderr = process.communicate(timeout=120)
-        return Answer(process.returncode, stdout, stderr)
-    finally:
+        assert process.poll() is None, ended(process).said
+        yield process
+        process.send_signal(signal.SIGCONT)
+    except BaseException:
         process.kill()
+        raise
+
+
+def ended(process: Popen[str]) -> Answer:
+    """What it said."""
+    stdout, stderr = process.communicate(timeout=120)
+    return Answer(process.returncode, stdout, stderr)
 
 
 def stopped(answer: Answer, *words: str) -> None:
@@ -101,17 +120,24 @@ def test_whatever_it_loses_on_its_way_nothing_is_lost_or_read_twice(box: Sandbox
     workload.start(rate=300, groups=6)
     eventually(lambda: workload.report()["acknowledged"] > 2000, timeout_seconds=60, because="it writes", every=1)
 
-    without_connect = goes_on_without(box, *MOVE, frozen_at="fence-producers:after-evidence", lost=(STANDBY, "mirror"))
-    stopped(without_connect, "Kafka Connect at", "does not answer")
-    box.fault(Fault.START, STANDBY, "mirror")
+    with frozen(box, *MOVE, at="fence-producers:after-intent") as run:
+        box.fault(Fault.FREEZE, STANDBY, "mirror")
+        written = workload.report()["acknowledged"]
+        eventually(
+            lambda: workload.report()["acknowledged"] > written + 300,
+            timeout_seconds=PATIENCE_SECONDS,
+            because="applications write what is not mirrored",
+        )
+    stopped(ended(run), "stopped at drain-mirror", "still has records to carry over", "drkit mm2 status")
+    box.fault(Fault.THAW, STANDBY, "mirror")
 
-    without_target = goes_on_without(box, *RESUME, frozen_at="fence-consumers:after-evidence", lost=(STANDBY, "broker"))
-    stopped(without_target, STANDBY)
+    with frozen(box, *RESUME, at="cut:after-evidence") as run:
+        box.fault(Fault.KILL, STANDBY, "broker")
+    stopped(ended(run), STANDBY, "is the cluster up, and reachable from here?")
     box.fault(Fault.START, STANDBY, "all")
 
     with changes_get(route53, DOWN):
-        without_dns = drkit(*RESUME, config=box.config)
-        stopped(without_dns, "stopped at redirect", "AWS answered with an error of its own")
+        stopped(ended(settles(box, *RESUME)), "stopped at redirect", "AWS answered with an error of its own")
     with changes_get(route53, THROTTLED, times=8):
         done = drkit(*RESUME, config=box.config)
     assert done.code == ExitCode.DONE, done.said

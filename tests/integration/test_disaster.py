@@ -10,7 +10,7 @@ from drkit.errors import ExitCode
 from tests.conftest import free_subnet
 from tests.e2e.command import drkit
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def test_a_disaster_under_load_loses_just_what_it_reports(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import free_subnet
 from tests.e2e.command import drkit
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240), pytest.mark.xdist_group("workload")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 
 STOP_SECONDS = 20
 FOLLOW_SECONDS = 4
