@@ -6,13 +6,18 @@ import json
 import sys
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from drkit.cli.options import output_option
 from drkit.config.chosen import Chosen
 from drkit.errors import DrkitError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from drkit.engine.listener import RunListener
+    from drkit.procedures.answers import RunReport
+    from drkit.procedures.going_over import Choice
 
 
 class _Records(click.ParamType[int | str]):
@@ -81,6 +86,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="With a region down: take the place of a run that can be neither finished nor undone.",
 )
+@click.option(
+    "--if-source-dies",
+    type=click.Choice(["stop", "disaster"]),
+    help="In the middle of a planned move: stop, to be resumed, or go over to a disaster move. Asked at a terminal.",
+)
 def failover(chosen: Chosen, **options: Any) -> int:
     """Move the service to another region.
 
@@ -91,6 +101,7 @@ def failover(chosen: Chosen, **options: Any) -> int:
     \b
       drkit failover --to ap-northeast-1 --dry-run
       drkit failover --to ap-northeast-1
+      drkit failover --to ap-northeast-1 --if-source-dies disaster --accept-loss 1000
       drkit failover --to ap-northeast-1 --mode disaster --accept-loss unknown
     """
     return _move(chosen, "failover", options)
@@ -106,13 +117,20 @@ def switchover(chosen: Chosen, **options: Any) -> int:
     return _move(
         chosen,
         "switchover",
-        {**options, "mode": "planned", "accept_loss": None, "source_is_gone": False, "supersede": False},
+        {
+            **options,
+            "mode": "planned",
+            "accept_loss": None,
+            "source_is_gone": False,
+            "supersede": False,
+            "if_source_dies": "stop",
+        },
     )
 
 
 def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
     from drkit import bootstrap
-    from drkit.cli.live import listener
+    from drkit.cli.moves import carry_out, confirmed
     from drkit.cli.render import plan_text, report_text
     from drkit.procedures.plan import Request
 
@@ -131,6 +149,7 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
         accept_foreign_groups=options["accept_foreign_groups"],
         supersede=options["supersede"],
         again=options["again"],
+        if_source_dies=options["if_source_dies"],
     )
     with bootstrap.open_service(chosen) as service:
         plan = service.plan(request)
@@ -141,18 +160,16 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
                 click.echo(json.dumps(plan.document))
             return int(ExitCode.REFUSED if plan.refusals else ExitCode.DONE)
         plan.require_allowed()
-        if not options["yes"]:
-            _ask(plan.target)
-        with listener(plan.step_names) as view:
-            report = service.run(plan, view, undo_on_failure=not options["keep"])
+        if not options["yes"] and not confirmed(plan.target):
+            raise _NotConfirmedError("not confirmed; nothing was changed")
+
+        def run(view: RunListener, if_source_dies: Choice | None) -> RunReport:
+            return service.run(plan, view, undo_on_failure=not options["keep"], if_source_dies=if_source_dies)
+
+        policy = options["if_source_dies"]
+        report = carry_out(service, plan.step_names, run, policy, yes=options["yes"], as_json=as_json)
     click.echo(json.dumps(report.document) if as_json else report_text(report.document))
     return int(report.exit_code)
-
-
-def _ask(region: str) -> None:
-    answer = click.prompt(f"Type {region} to go on", default="", show_default=False, err=True)
-    if answer.strip() != region:
-        raise _NotConfirmedError("not confirmed; nothing was changed")
 
 
 class _NotConfirmedError(DrkitError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -30,6 +31,10 @@ def listener(steps: Sequence[str]) -> LiveView | LineView:
 
 class LineView:
     """One line per finished step."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Nothing is drawn that a question would stand in."""
+        return nullcontext()
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +76,15 @@ class LiveView:
     ) -> None:
         self._running = None
         self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the screen to a question."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def step_started(self, name: str) -> None:
         """Show the step as running."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from drkit.cli.options import output_option
 from drkit.config.chosen import Chosen
 from drkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from drkit.engine.listener import RunListener
+    from drkit.procedures.answers import RunReport
+    from drkit.procedures.going_over import Choice
 
 
 @click.command()
@@ -103,7 +109,7 @@ def _continue(
     chosen: Chosen, verb: str, run_id: str | None, *, yes: bool, output: str, target_is_gone: bool = False
 ) -> int:
     from drkit import bootstrap
-    from drkit.cli.live import listener
+    from drkit.cli.moves import carry_out
     from drkit.cli.render import report_text
 
     if not yes and not sys.stdin.isatty():
@@ -112,11 +118,13 @@ def _continue(
         unfinished = service.unfinished_run(run_id)
         if not yes:
             click.confirm(f"{verb} {unfinished.run_id}, which {unfinished.summary}?", abort=True, err=True)
-        with listener(unfinished.step_names) as view:
-            report = (
-                service.resume(unfinished, view)
-                if verb == "resume"
-                else service.abort(unfinished, view, target_is_gone=target_is_gone)
-            )
+
+        def run(view: RunListener, if_source_dies: Choice | None) -> RunReport:
+            if verb == "resume":
+                return service.resume(unfinished, view, if_source_dies=if_source_dies)
+            return service.abort(unfinished, view, target_is_gone=target_is_gone)
+
+        policy = unfinished.if_source_dies if verb == "resume" else "stop"
+        report = carry_out(service, unfinished.step_names, run, policy, yes=yes, as_json=output == "json")
     click.echo(json.dumps(report.document) if output == "json" else report_text(report.document))
     return int(report.exit_code)

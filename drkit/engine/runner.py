@@ -27,6 +27,9 @@ from drkit.errors import (
 )
 from drkit.ports import Clock
 
+GivesWay = Callable[[], bool]
+"""Whether a run that failed is to stop as it is, for another one to take its place."""
+
 _CHANGED_NOTHING = (ExitCode.AUTHENTICATION, ExitCode.REFUSED, ExitCode.PLAN_STALE)
 """Exit codes that say already that nothing was changed."""
 
@@ -35,7 +38,7 @@ class Runner:
     """Runs, resumes or undoes one procedure under one journal and one lease, both of which the caller has opened.
 
     A new run is planned in the journal before ``run``. A run that goes on needs ``take_over`` first, then ``resume`` or
-    ``abort``.
+    ``abort``. ``gives_way`` is asked once a step has failed, as long as clients have not been redirected.
     """
 
     def __init__(
@@ -46,8 +49,11 @@ class Runner:
         clock: Clock,
         listener: RunListener,
         interrupt: Interrupt,
+        *,
+        gives_way: GivesWay = lambda: False,
     ) -> None:
         self._procedure = procedure
+        self._gives_way = gives_way
         self._journal = journal
         self._interrupt = interrupt
         self._execution = Execution(journal, lease, clock, GuardedListener(listener), interrupt)
@@ -188,13 +194,16 @@ class Runner:
     def _failed(self, failure: StepFailure) -> DrkitError:
         """End or undo the run where that is right, and say how it ended."""
         state, error = self._journal.state, failure.error
+        is_asked = not (state.is_past_no_return or self._interrupt.signal_name or isinstance(error, BugError))
+        gives_way = is_asked and self._gives_way()
         if not state.is_changed:
             self._finish(Phase.REFUSED)
             if isinstance(error, BugError) or error.exit_code in _CHANGED_NOTHING:
                 return error
             return RefusedError(error.message, hint=error.hint)
         stopped = f"stopped at {failure.step}: {error.message}"
-        if not state.plan.undo_on_failure or state.is_past_no_return or self._interrupt.signal_name:
+        stays = gives_way or not state.plan.undo_on_failure
+        if stays or state.is_past_no_return or self._interrupt.signal_name:
             return StoppedError(stopped, hint=_joined(error.hint, f"{self._resume()} goes on{self._way_back()}"))
         return self._undone(failure, stopped)
 

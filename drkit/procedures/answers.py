@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from drkit.domain.runs import RunState
 from drkit.engine.lease import IsGone
@@ -42,6 +42,12 @@ class UnfinishedRun:
     def step_names(self) -> tuple[str, ...]:
         """Its steps in order."""
         return tuple(self.state.steps)
+
+    @property
+    def if_source_dies(self) -> Literal["stop", "disaster"] | None:
+        """What was said when it was planned."""
+        said = self.state.plan.options.get("if_source_dies")
+        return "disaster" if said == "disaster" else "stop" if said == "stop" else None
 
     @property
     def summary(self) -> str:

@@ -38,6 +38,8 @@ class Request:
     """Take the place of a run that is unfinished."""
     again: str | None = None
     """Why the service is moved again so soon."""
+    if_source_dies: str | None = None
+    """``disaster``: should the source die in a planned run, a disaster move takes its place without asking."""
 
 
 @dataclass(frozen=True, slots=True)

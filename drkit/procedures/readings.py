@@ -63,6 +63,11 @@ class Readings:
         self._recent.update({(region, role): (now(), found[region]) for region, role in roles.items()})
         return found
 
+    def health_anew(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
+        """As ``health``, of a world that has changed since: earlier samples do not count."""
+        self._recent.clear()
+        return self.health(roles)
+
     def health_check(self, region: str, role: Role, *, quick: bool = False) -> HealthCheck:
         """The check of one region. ``quick``: one sample, and nothing is written."""
         settings, ports = self.world.settings, self.world.regions[region]

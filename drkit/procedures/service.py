@@ -28,6 +28,7 @@ from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock, Progress
 from drkit.procedures.answers import RunReport, ThisProcess, UnfinishedRun
 from drkit.procedures.failover import Parts, compose
+from drkit.procedures.going_over import Choice, giving_way
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
 from drkit.procedures.run_history import RunHistory
@@ -72,8 +73,13 @@ class Service(Inspection):
         plan = Planner(self._world, self._record, self._readings, composed).plan(request)
         return plan if unfinished is None else in_place_of(plan, unfinished)
 
-    def run(self, plan: Plan, listener: RunListener, *, undo_on_failure: bool) -> RunReport:
-        """Run a plan."""
+    def run(
+        self, plan: Plan, listener: RunListener, *, undo_on_failure: bool, if_source_dies: Choice | None = None
+    ) -> RunReport:
+        """Run a plan.
+
+        Raises ``SourceDiedError`` for a planned one that stopped as its source died, where ``if_source_dies`` says so.
+        """
         newest = self._history.newest
         run_id = journals.new_run_id(self._clock, plan.procedure.name, after=newest)
         journal = self._journal(run_id, None, listener)
@@ -83,8 +89,11 @@ class Service(Inspection):
             self._refuse_beside_unfinished(but=plan.supersedes)
             journal.append(self._planned(plan, undo_on_failure=undo_on_failure))
             self._give_up(plan.supersedes, run_id, listener)
-            runner = Runner(plan.procedure, journal, lease, self._clock, listener, self._interrupt)
-            with self._interrupt.installed():
+            health = self._readings.health_anew
+            with giving_way(journal.state.plan, health, if_source_dies) as gives_way, self._interrupt.installed():
+                runner = Runner(
+                    plan.procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way
+                )
                 return _reported(runner.run())
         finally:
             lease.release()
@@ -102,11 +111,11 @@ class Service(Inspection):
         journals.require_newest(self._world.store, run_id)
         return UnfinishedRun(state)
 
-    def resume(self, run: UnfinishedRun, listener: RunListener) -> RunReport:
-        """Go on with a run. One that is being undone can only be aborted."""
+    def resume(self, run: UnfinishedRun, listener: RunListener, *, if_source_dies: Choice | None = None) -> RunReport:
+        """Go on with a run. One that is being undone can only be aborted. Raises as ``run`` does."""
         if run.state.phase in (Phase.UNDOING, Phase.UNDO_STOPPED):
             raise RefusedError(f"run {run.run_id} is being undone", hint=f"drkit abort {run.run_id} goes on with that")
-        return self._continue(run, listener, "resume")
+        return self._continue(run, listener, "resume", if_source_dies=if_source_dies)
 
     def abort(self, run: UnfinishedRun, listener: RunListener, *, target_is_gone: bool = False) -> RunReport:
         """Undo a run. ``target_is_gone``: also where nobody can tell whether applications wrote to the target."""
@@ -162,7 +171,13 @@ class Service(Inspection):
         return {**document, "ready": not problems, "problems": problems, "hint": "", "plan": plan.document}
 
     def _continue(
-        self, run: UnfinishedRun, listener: RunListener, verb: Purpose, *, target_is_gone: bool = False
+        self,
+        run: UnfinishedRun,
+        listener: RunListener,
+        verb: Purpose,
+        *,
+        target_is_gone: bool = False,
+        if_source_dies: Choice | None = None,
     ) -> RunReport:
         plan = run.state.plan
         lease = self._lease(listener.note)
@@ -174,8 +189,9 @@ class Service(Inspection):
                 listener.note(f"the configuration is not the one that run {run.run_id} was planned with")
             procedure = self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
             journal = self._journal(run.run_id, state, listener)
-            runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt)
-            with self._interrupt.installed():
+            health = self._readings.health_anew
+            with giving_way(plan, health, if_source_dies) as gives_way, self._interrupt.installed():
+                runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way)
                 self._give_up(plan.supersedes, run.run_id, listener)
                 runner.take_over(self._process.owner, verb, previous)
                 if verb == "abort":

@@ -5,15 +5,12 @@ Each time it says what went away and what to type; put right and resumed, it end
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
-from subprocess import Popen
 
-import psutil
 import pytest
 import yaml
 
@@ -21,7 +18,8 @@ from drkit.errors import ExitCode
 from drkit.sandbox import Fault, Sandbox
 from drkit.sandbox.workload.control import Workload
 from tests.conftest import protected_sandbox
-from tests.e2e.command import Answer, drkit, start
+from tests.e2e.command import Answer, drkit
+from tests.e2e.freezing import Freezing
 from tests.e2e.world import PRIMARY, STANDBY
 from tests.fakes.http_server import Request, Responder, ScriptedHttpServer, aws_error, forward, http_server
 from tests.waiting import PATIENCE_SECONDS, eventually
@@ -74,37 +72,26 @@ def changes_get(route53: ScriptedHttpServer, responder: Responder, *, times: int
         route53.default = whole
 
 
-def settles(box: Sandbox, *command: str, **environment: str) -> Popen[str]:
-    """Run it until it ends or freezes, as an operator does: again, while a mirror that has just begun runs nothing."""
+def settled(box: Sandbox, *command: str, at: str | None = None) -> Freezing:
+    """Run it until it freezes or ends, as an operator does: again, while a mirror that has just begun runs nothing."""
     deadline = time.monotonic() + 180
     while True:
-        process = start(*command, config=box.config, **environment)
-        while process.poll() is None and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-            assert time.monotonic() < deadline, "it neither ends nor freezes"
-            time.sleep(0.1)
-        if process.poll() is None or "the target cannot take over" not in (said := ended(process)).stderr:
-            return process
-        stopped(said, "stopped at check-health")
-        assert time.monotonic() < deadline, said.said
+        run = Freezing(*command, config=box.config, at=at)
+        if run.is_frozen() or "the target cannot take over" not in run.thawed().stderr:
+            return run
+        stopped(run.thawed(), "stopped at check-health")
+        assert time.monotonic() < deadline, run.thawed().said
 
 
 @contextmanager
-def frozen(box: Sandbox, *command: str, at: str) -> Iterator[Popen[str]]:
-    """Run it, and have it freeze itself there; afterwards it goes on."""
-    process = settles(box, *command, DRKIT_FAILPOINT=at, DRKIT_FAILPOINT_SIGNAL="STOP")
+def frozen(box: Sandbox, *command: str, at: str) -> Iterator[Freezing]:
+    """Run it, and have it freeze itself there."""
+    run = settled(box, *command, at=at)
     try:
-        assert process.poll() is None, ended(process).said
-        yield process
-        process.send_signal(signal.SIGCONT)
+        yield run
     except BaseException:
-        process.kill()
+        run.kill()
         raise
-
-
-def ended(process: Popen[str]) -> Answer:
-    """What it said."""
-    stdout, stderr = process.communicate(timeout=120)
-    return Answer(process.returncode, stdout, stderr)
 
 
 def stopped(answer: Answer, *words: str) -> None:
@@ -128,16 +115,16 @@ def test_whatever_it_loses_on_its_way_nothing_is_lost_or_read_twice(box: Sandbox
             timeout_seconds=PATIENCE_SECONDS,
             because="applications write what is not mirrored",
         )
-    stopped(ended(run), "stopped at drain-mirror", "still has records to carry over", "drkit mm2 status")
+    stopped(run.thawed(), "stopped at drain-mirror", "still has records to carry over", "drkit mm2 status")
     box.fault(Fault.THAW, STANDBY, "mirror")
 
     with frozen(box, *RESUME, at="cut:after-evidence") as run:
         box.fault(Fault.KILL, STANDBY, "broker")
-    stopped(ended(run), STANDBY, "is the cluster up, and reachable from here?")
+    stopped(run.thawed(), STANDBY, "is the cluster up, and reachable from here?")
     box.fault(Fault.START, STANDBY, "all")
 
     with changes_get(route53, DOWN):
-        stopped(ended(settles(box, *RESUME)), "stopped at redirect", "AWS answered with an error of its own")
+        stopped(settled(box, *RESUME).thawed(), "stopped at redirect", "AWS answered with an error of its own")
     with changes_get(route53, THROTTLED, times=8):
         done = drkit(*RESUME, config=box.config)
     assert done.code == ExitCode.DONE, done.said

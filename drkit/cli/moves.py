@@ -1,0 +1,81 @@
+"""Carries out a move on the command line, and the disaster move that may have to take its place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from drkit.cli.live import LineView, LiveView, listener
+from drkit.errors import DrkitError
+
+if TYPE_CHECKING:
+    from drkit.procedures.answers import RunReport
+    from drkit.procedures.going_over import Choice, SourceDiedError
+    from drkit.procedures.service import Service
+
+View = LineView | LiveView
+Policy = Literal["stop", "disaster"] | None
+"""What was said beforehand about a source that dies; None: who sits at a terminal is asked."""
+
+
+def carry_out(
+    service: Service,
+    steps: Sequence[str],
+    run: Callable[[View, Choice | None], RunReport],
+    policy: Policy,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> RunReport:
+    """Run a move, and should its source die, plan, show and run a disaster move in its place.
+
+    ``yes``: nothing is asked, so that only a policy of ``disaster`` goes over. Raises what the run raises; where no
+    disaster move may take its place, ``StoppedError`` with both reasons.
+    """
+    from drkit.procedures.going_over import SourceDiedError
+
+    with listener(steps) as view:
+        try:
+            return run(view, _choice(policy, view, yes=yes))
+        except SourceDiedError as error:
+            died = error
+    return _in_its_place(service, died, yes=yes or policy == "disaster", as_json=as_json)
+
+
+def _choice(policy: Policy, view: View, *, yes: bool) -> Choice | None:
+    def by_policy(what: str) -> bool:
+        view.note(f"{what}: a disaster move is planned")
+        return True
+
+    def by_operator(what: str) -> bool:
+        with view.paused():
+            return click.confirm(f"{what}. Go over to a disaster move? Its plan is shown first", err=True)
+
+    if policy == "disaster":
+        return by_policy
+    may_ask = policy is None and not yes and sys.stdin.isatty()
+    return by_operator if may_ask else None
+
+
+def _in_its_place(service: Service, died: SourceDiedError, *, yes: bool, as_json: bool) -> RunReport:
+    from drkit.cli.render import plan_text
+
+    try:
+        plan = service.plan(died.request)
+        click.echo(plan_text(plan), err=as_json)
+        plan.require_allowed()
+    except DrkitError as error:
+        raise died.stays(error) from error
+    if not yes and not confirmed(plan.target):
+        raise died
+    with listener(plan.step_names) as view:
+        return service.run(plan, view, undo_on_failure=False)
+
+
+def confirmed(region: str) -> bool:
+    """Whether the operator types the region's name."""
+    answer: str = click.prompt(f"Type {region} to go on", default="", show_default=False, err=True)
+    return answer.strip() == region
