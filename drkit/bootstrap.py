@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from drkit.adapters.aws.objects import S3ObjectStore
 from drkit.adapters.aws.route53 import Route53Record
@@ -37,8 +37,6 @@ from drkit.procedures.upload import Upload
 from drkit.steps.stand_in import stand_in
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.mirror_evidence import ConnectOffsets
-
-_HEALTH_SECONDS: Final = 3.0
 
 
 @contextmanager
@@ -105,6 +103,7 @@ class _Wiring:
             endpoint_url=settings.aws.endpoint_url,
             account_id=settings.aws.account_id,
             request_seconds=self._seconds,
+            setup_seconds=settings.timeouts.aws_setup_seconds,
         )
         self._writers: list[ConfluentWriter] = []
 
@@ -130,7 +129,13 @@ class _Wiring:
             store=store,
             stand_in=found,
             redirects=[
-                Route53Record(self._session, self._clock, target, busy_seconds=self._settings.timeouts.redirect_seconds)
+                Route53Record(
+                    self._session,
+                    self._clock,
+                    target,
+                    busy_seconds=self._settings.timeouts.redirect_seconds,
+                    answer_seconds=self._settings.timeouts.dns_seconds,
+                )
                 for target in self._settings.redirect
             ],
             clock=self._clock,
@@ -163,7 +168,9 @@ class _Wiring:
         return RegionPorts(
             region=name,
             reader=reader,
-            health_reader=ConfluentReader(Connection(name, settings, min(self._seconds, _HEALTH_SECONDS))),
+            health_reader=ConfluentReader(
+                Connection(name, settings, min(self._seconds, self._settings.timeouts.health_seconds))
+            ),
             writer=writer,
             fence=self._fence(name, reader, writer, store),
             mirror=self._mirror(name, region.connect, reader),

@@ -105,7 +105,7 @@ def _fail_over(box: Sandbox, workload: Workload, *, disaster: bool) -> dict[str,
         plan = service.plan(accepted if disaster else Request("failover", target))
         click.echo(plan_text(plan), err=True)
         plan.require_allowed()
-        with listener(plan.step_names) as view:
+        with listener(plan.budgets) as view:
             run = service.run(plan, view, undo_on_failure=True).document
         known = service.positions_without(source) if disaster else {}
     time.sleep(_AFTER_SECONDS)

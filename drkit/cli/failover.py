@@ -167,7 +167,7 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
             return service.run(plan, view, undo_on_failure=not options["keep"], if_source_dies=if_source_dies)
 
         policy = options["if_source_dies"]
-        report = carry_out(service, plan.step_names, run, policy, yes=options["yes"], as_json=as_json)
+        report = carry_out(service, plan.budgets, run, policy, yes=options["yes"], as_json=as_json)
     click.echo(json.dumps(report.document) if as_json else report_text(report.document))
     return int(report.exit_code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,13 +24,25 @@ _MARKS = {
 }
 
 
-def listener(steps: Sequence[str]) -> LiveView | LineView:
+Budgets = Mapping[str, float | None]
+"""Steps in order, each with the longest that it waits, in seconds; None for one that does not wait."""
+
+
+def listener(budgets: Budgets) -> LiveView | LineView:
     """The view that fits stderr: live on a terminal, one line per event anywhere else."""
-    return LiveView(steps) if sys.stderr.isatty() else LineView()
+    return LiveView(budgets) if sys.stderr.isatty() else LineView(budgets)
+
+
+def of_budget(seconds: float, budget_seconds: float | None) -> str:
+    """Time that has passed, and where there is a limit, that."""
+    return f"{seconds:7.2f} s" + (f" of {budget_seconds:g} s" if budget_seconds is not None else "")
 
 
 class LineView:
     """One line per finished step."""
+
+    def __init__(self, budgets: Budgets) -> None:
+        self._budgets = budgets
 
     def paused(self) -> AbstractContextManager[None]:
         """Nothing is drawn that a question would stand in."""
@@ -49,7 +61,8 @@ class LineView:
 
     def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
         """Print the step, its outcome and its time."""
-        click.echo(f"{outcome:<9} {name:<18} {seconds:7.2f} s  {summary}".rstrip(), err=True)
+        elapsed = of_budget(seconds, self._budgets.get(name))
+        click.echo(f"{outcome:<9} {name:<18} {elapsed}  {summary}".rstrip(), err=True)
 
     def note(self, text: str) -> None:
         """Say nothing: notes are for somebody who watches."""
@@ -58,11 +71,12 @@ class LineView:
 class LiveView:
     """A table of all steps that is drawn anew as they go."""
 
-    def __init__(self, steps: Sequence[str]) -> None:
+    def __init__(self, budgets: Budgets) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._rows = dict.fromkeys(steps, ("", 0.0, ""))
+        self._budgets = budgets
+        self._rows = dict.fromkeys(budgets, ("", 0.0, ""))
         self._running: tuple[str, float] | None = None
         self._note = ""
         self._live: Live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=12)
@@ -107,11 +121,12 @@ class LiveView:
         table = Table.grid(padding=(0, 2))
         for name, (outcome, seconds, summary) in self._rows.items():
             if self._running and self._running[0] == name:
-                elapsed = time.monotonic() - self._running[1]
-                table.add_row(Text("▸", "cyan"), Text(name, "bold"), f"{elapsed:6.2f} s", Text(self._note, "dim"))
+                elapsed = of_budget(time.monotonic() - self._running[1], self._budgets[name])
+                table.add_row(Text("▸", "cyan"), Text(name, "bold"), elapsed, Text(self._note, "dim"))
             elif outcome:
                 mark, colour = _MARKS.get(outcome, ("•", "white"))
-                table.add_row(Text(mark, colour), name, f"{seconds:6.2f} s", Text(summary, "dim"))
+                elapsed = of_budget(seconds, self._budgets[name])
+                table.add_row(Text(mark, colour), name, elapsed, Text(summary, "dim"))
             else:
                 table.add_row(" ", Text(name, "dim"), "", "")
         return table

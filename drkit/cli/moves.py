@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -23,21 +23,21 @@ Policy = Literal["stop", "disaster"] | None
 
 def carry_out(
     service: Service,
-    steps: Sequence[str],
+    budgets: Mapping[str, float | None],
     run: Callable[[View, Choice | None], RunReport],
     policy: Policy,
     *,
     yes: bool,
     as_json: bool,
 ) -> RunReport:
-    """Run a move, and should its source die, plan, show and run a disaster move in its place.
+    """Run a move of these steps, and should its source die, plan, show and run a disaster move in its place.
 
     ``yes``: nothing is asked, so that only a policy of ``disaster`` goes over. Raises what the run raises; where no
     disaster move may take its place, ``StoppedError`` with both reasons.
     """
     from drkit.procedures.going_over import SourceDiedError
 
-    with listener(steps) as view:
+    with listener(budgets) as view:
         try:
             return run(view, _choice(policy, view, yes=yes))
         except SourceDiedError as error:
@@ -71,7 +71,7 @@ def _in_its_place(service: Service, died: SourceDiedError, *, yes: bool, as_json
         raise died.stays(error) from error
     if not yes and not confirmed(plan.target):
         raise died
-    with listener(plan.step_names) as view:
+    with listener(plan.budgets) as view:
         return service.run(plan, view, undo_on_failure=False)
 
 

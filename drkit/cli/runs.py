@@ -125,6 +125,6 @@ def _continue(
             return service.abort(unfinished, view, target_is_gone=target_is_gone)
 
         policy = unfinished.if_source_dies if verb == "resume" else "stop"
-        report = carry_out(service, unfinished.step_names, run, policy, yes=yes, as_json=output == "json")
+        report = carry_out(service, unfinished.budgets, run, policy, yes=yes, as_json=output == "json")
     click.echo(json.dumps(report.document) if output == "json" else report_text(report.document))
     return int(report.exit_code)

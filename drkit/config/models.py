@@ -9,7 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+
+from drkit.config.base import Model
+from drkit.config.timeouts import Timeouts
 
 _SECRET = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|arn:aws[a-z-]*:secretsmanager:.+|connect:\$\{.+\})$")
 
@@ -33,12 +36,6 @@ SecretRef = Annotated[
 
 ``connect:${provider:path:key}`` is handed to Kafka Connect as it stands: its worker resolves it, drkit never sees it.
 """
-
-
-class Model(BaseModel):
-    """Base of all configuration models."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class NoAuth(Model):
@@ -228,24 +225,6 @@ class Objectives(Model):
     rpo_seconds: float = Field(default=60, ge=0)
     rto_seconds: PositiveFloat = 600.0
     replay_records: int = Field(default=0, ge=0)
-
-
-class Timeouts(Model):
-    """Deadlines, in seconds."""
-
-    request_seconds: PositiveFloat = 10.0
-    """One remote call."""
-    fence_seconds: PositiveFloat = 30.0
-    drain_seconds: PositiveFloat = 120.0
-    """Draining the mirror, which includes waiting for open transactions."""
-    consumers_seconds: PositiveFloat = 0.5
-    """How long groups may go on reading on the old side before they are fenced."""
-    mirror_stop_seconds: PositiveFloat = 60.0
-    redirect_seconds: PositiveFloat = 120.0
-    clients_seconds: PositiveFloat = 30.0
-    """How long arriving clients are watched."""
-    lease_seconds: PositiveFloat = 30.0
-    """A lease whose holder was silent for so long may be taken over."""
 
 
 class Aws(Model):

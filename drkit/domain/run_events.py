@@ -18,11 +18,15 @@ JsonObject = Mapping[str, JsonValue]
 
 @model(frozen=True, slots=True, config=_STRICT)
 class StepIdentity:
-    """A step as the plan names it; ``is_effect`` is False for one that only reads."""
+    """A step as the plan names it; ``is_effect`` is False for one that only reads.
+
+    ``budget_seconds``: the longest that it was to wait, None for one that does not, or where nobody wrote it down.
+    """
 
     name: str
     version: int
     is_effect: bool
+    budget_seconds: float | None = None
 
 
 @model(frozen=True, slots=True, config=_STRICT)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from drkit.domain.mode import FailoverMode
+from drkit.domain.run_events import StepIdentity
 from drkit.errors import DrkitError
 from drkit.ports import Progress
 
@@ -65,6 +66,11 @@ class Step(Generic[Observation]):
     be reached, nothing before it is undone."""
     measured_before: ClassVar[str] = ""
     """A later step behind which this one's facts cannot be measured any more: once that has begun, they are kept."""
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The longest that the step waits for the world, of the configuration; None for one that does not wait."""
+        return None
 
     def describe(self, context: RunContext) -> str:
         """One line about what the step will do, for the plan that is shown before anything is written."""
@@ -120,3 +126,8 @@ class Procedure:
     steps: tuple[Step[Any], ...]
     no_return_after: str
     """Once this step has succeeded, an abort is refused: the way back is a failback."""
+
+    @property
+    def identities(self) -> tuple[StepIdentity, ...]:
+        """The steps as a plan goes on record with them."""
+        return tuple(StepIdentity(step.name, step.version, step.is_effect, step.budget_seconds) for step in self.steps)

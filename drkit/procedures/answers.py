@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from drkit.domain.runs import RunState
 from drkit.engine.lease import IsGone
 from drkit.errors import ExitCode
+from drkit.reports.run_report import exit_code, report
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class RunReport:
 
     document: dict[str, Any]
     exit_code: ExitCode
+
+    @classmethod
+    def of(cls, state: RunState) -> RunReport:
+        """The report of a run as it stands."""
+        return cls(report(state), exit_code(state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,9 @@ class UnfinishedRun:
         return self.state.run_id
 
     @property
-    def step_names(self) -> tuple[str, ...]:
-        """Its steps in order."""
-        return tuple(self.state.steps)
+    def budgets(self) -> Mapping[str, float | None]:
+        """Its steps in order, each with the longest that it was to wait, in seconds."""
+        return {step.name: step.budget_seconds for step in self.state.plan.steps}
 
     @property
     def if_source_dies(self) -> Literal["stop", "disaster"] | None:

@@ -90,9 +90,9 @@ class Plan:
     """The unfinished run that this one takes the place of."""
 
     @property
-    def step_names(self) -> tuple[str, ...]:
-        """The steps in order."""
-        return tuple(name for name, _ in self.steps)
+    def budgets(self) -> Mapping[str, float | None]:
+        """The steps in order, each with the longest that it waits, in seconds."""
+        return {step.name: step.budget_seconds for step in self.procedure.steps}
 
     @property
     def refusals(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from drkit.procedures.plan import Plan, Planner, Request
 from drkit.procedures.run_history import RunHistory
 from drkit.procedures.supersession import beside_unfinished, give_up, in_place_of
 from drkit.procedures.watch import MOST_READ, Look, Watch
-from drkit.reports.run_report import exit_code, report
+from drkit.reports.run_report import report
 from drkit.steps.world import World
 from drkit.verification.failback import FailbackSettings
 from drkit.verification.sides import CompareSettings
@@ -94,7 +94,7 @@ class Service(Inspection):
                 runner = Runner(
                     plan.procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way
                 )
-                return _reported(runner.run())
+                return RunReport.of(runner.run())
         finally:
             lease.release()
 
@@ -195,8 +195,8 @@ class Service(Inspection):
                 self._give_up(plan.supersedes, run.run_id, listener)
                 runner.take_over(self._process.owner, verb, previous)
                 if verb == "abort":
-                    return _reported(runner.abort("asked for by the operator", target_is_gone=target_is_gone))
-                return _reported(runner.resume())
+                    return RunReport.of(runner.abort("asked for by the operator", target_is_gone=target_is_gone))
+                return RunReport.of(runner.resume())
         finally:
             lease.release()
 
@@ -231,7 +231,7 @@ class Service(Inspection):
             mode=plan.mode,
             source=plan.source,
             target=plan.target,
-            steps=tuple(ev.StepIdentity(step.name, step.version, step.is_effect) for step in plan.procedure.steps),
+            steps=plan.procedure.identities,
             no_return_after=plan.procedure.no_return_after,
             options={k: v for k, v in asdict(plan.request).items() if v not in (None, False)} | self._world.kept_in,
             objectives=self.settings.objectives.model_dump(mode="json"),
@@ -244,7 +244,15 @@ class Service(Inspection):
         )
 
     def _journal(self, run_id: str, state: RunState | None, listener: RunListener) -> Journal:
-        return Journal(self._world.store, self._local_copy, self._clock, run_id=run_id, state=state, note=listener.note)
+        return Journal(
+            self._world.store,
+            self._local_copy,
+            self._clock,
+            run_id=run_id,
+            state=state,
+            deadline_seconds=self.settings.timeouts.journal_seconds,
+            note=listener.note,
+        )
 
     def _lease(self, progress: Progress) -> Lease:
         return Lease(
@@ -286,10 +294,6 @@ class Service(Inspection):
     def last_run(self) -> LastRun | None:
         """The newest run, if there is any."""
         return self._history.last()
-
-
-def _reported(state: RunState) -> RunReport:
-    return RunReport(report(state), exit_code(state))
 
 
 def _digest(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
+from drkit.domain.run_events import StepIdentity
 from drkit.domain.run_steps import StepOutcome, StepState
 from drkit.domain.runs import RunState
 from drkit.errors import ExitCode
@@ -68,7 +69,7 @@ def report(state: RunState) -> dict[str, Any]:
         "last_mirrored": _last_mirrored(evidence),
         "offsets": evidence.get("translate-offsets", {}).get("offsets", _NO_OFFSETS),
         "objectives": _objectives(state),
-        "steps": [_step(step) for step in state.steps.values()],
+        "steps": [_step(step, identity.budget_seconds) for identity, step in _steps(state)],
     }
 
 
@@ -104,15 +105,21 @@ def report_text(document: Mapping[str, Any]) -> str:
     for step in document["steps"]:
         if step["outcome"] != StepOutcome.PENDING.value:
             reason = f"  {printable(step['reason'])}" if step["reason"] else ""
-            lines.append(f"    {step['name']:<18} {step['outcome']:<10} {step['seconds']:8.2f} s{reason}")
+            budget = f" of {step['budget_seconds']:g}" if step["budget_seconds"] is not None else ""
+            lines.append(f"    {step['name']:<18} {step['outcome']:<10} {step['seconds']:8.2f} s{budget}{reason}")
     return "\n".join(lines)
 
 
-def _step(step: StepState) -> dict[str, Any]:
+def _steps(state: RunState) -> list[tuple[StepIdentity, StepState]]:
+    return [(identity, state.steps[identity.name]) for identity in state.plan.steps]
+
+
+def _step(step: StepState, budget_seconds: float | None) -> dict[str, Any]:
     return {
         "name": step.name,
         "outcome": step.outcome.value,
         "seconds": step.seconds,
+        "budget_seconds": budget_seconds,
         "reason": step.reason,
         "evidence": dict(step.evidence),
     }

@@ -46,9 +46,14 @@ class AwaitClients(Step[Arrivals]):
         self._first: dict[TopicPartition, Record] = {}
         self._seen_at: datetime | None = None
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.clients_seconds``."""
+        return self._world.settings.timeouts.clients_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say how long."""
-        return f"watch clients arrive in {context.target} (at most {self._world.settings.timeouts.clients_seconds:g} s)"
+        return f"watch clients arrive in {context.target} (at most {self.budget_seconds:g} s)"
 
     def observe(self, context: RunContext) -> Arrivals:
         """Who is where now."""
@@ -66,7 +71,7 @@ class AwaitClients(Step[Arrivals]):
     def apply(self, context: RunContext, observation: Arrivals) -> None:
         """Watch."""
         clock = self._world.clock
-        deadline = clock.monotonic() + self._world.settings.timeouts.clients_seconds
+        deadline = clock.monotonic() + self.budget_seconds
         arrivals = observation
         while not self.is_satisfied(context, arrivals) and clock.monotonic() < deadline:
             missing = len(self._expected(context) - arrivals.at_target)

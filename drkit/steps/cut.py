@@ -29,6 +29,11 @@ class RecordCut(Step[Lineage]):
         self._record = record
         self._names = names
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.mirror_stop_seconds``."""
+        return self._world.settings.timeouts.mirror_stop_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is recorded."""
         return "record both log ends of every partition in the lineage"

@@ -65,10 +65,14 @@ class DrainMirror(Step[DrainState]):
         self._reader = world.regions[source].reader
         self._mirror = mirror
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.drain_seconds``."""
+        return self._world.settings.timeouts.drain_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is waited for."""
-        seconds = self._world.settings.timeouts.drain_seconds
-        return f"wait until nothing is left to mirror (at most {seconds:g} s)"
+        return f"wait until nothing is left to mirror (at most {self.budget_seconds:g} s)"
 
     def check(self, context: RunContext) -> None:
         """Refuse where drkit does not see every topic that is mirrored."""
@@ -117,13 +121,13 @@ class DrainMirror(Step[DrainState]):
     def apply(self, context: RunContext, observation: DrainState) -> None:
         """Wait."""
         clock = self._world.clock
-        deadline = clock.monotonic() + self._world.settings.timeouts.drain_seconds
+        deadline = clock.monotonic() + self.budget_seconds
         state = observation
         while state.remaining:
             if clock.monotonic() > deadline:
                 raise NotYetError(
                     f"the mirror still has records to carry over in {len(state.remaining)} partitions after "
-                    f"{self._world.settings.timeouts.drain_seconds:g} s, first {state.why(state.remaining[0])}",
+                    f"{self.budget_seconds:g} s, first {state.why(state.remaining[0])}",
                     hint=_RENEWED_HINT
                     if state.is_renewed(state.remaining[0])
                     else "drkit mm2 status shows whether its tasks run; timeouts.drain_seconds allows more time",

@@ -45,9 +45,14 @@ class DrainConsumers(Step[int]):
         self._world = world
         self._reader = world.regions[source].reader
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.consumers_seconds``."""
+        return self._world.settings.timeouts.consumers_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say how long."""
-        return f"let groups reach the end (at most {self._world.settings.timeouts.consumers_seconds:g} s)"
+        return f"let groups reach the end (at most {self.budget_seconds:g} s)"
 
     def observe(self, context: RunContext) -> int:
         """Records that no group has committed yet, summed over groups."""
@@ -60,7 +65,7 @@ class DrainConsumers(Step[int]):
     def apply(self, context: RunContext, observation: int) -> None:
         """Wait while positions move, until the time is up."""
         clock = self._world.clock
-        deadline = clock.monotonic() + self._world.settings.timeouts.consumers_seconds
+        deadline = clock.monotonic() + self.budget_seconds
         before, now = None, committed_in_scope(self._world, self._reader)
         while now != before and self._remaining(now) and clock.monotonic() < deadline:
             clock.sleep(_POLL_SECONDS)
@@ -86,6 +91,11 @@ class FenceConsumers(Step[tuple[str, ...]]):
         self._world = world
         self._source = source
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.fence_seconds``."""
+        return self._world.settings.timeouts.fence_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is fenced."""
         return f"refuse the groups' commits in {context.source}, then read their final positions"
@@ -108,7 +118,7 @@ class FenceConsumers(Step[tuple[str, ...]]):
         if not groups:
             return {"groups": 0, "committed": {}}
         clock, started = self._world.clock, self._world.clock.monotonic()
-        deadline = started + self._world.settings.timeouts.fence_seconds
+        deadline = started + self.budget_seconds
         probed = TopicPartition(self._world.settings.canary_topic, 0)
         while (
             self._source.writer.probe_commit(self._world.settings.canary_group, probed, 0) is not ProbeOutcome.REFUSED

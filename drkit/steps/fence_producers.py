@@ -33,6 +33,11 @@ class FenceProducers(Step[bool]):
         self._source = source
         self._why_not = ""
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.fence_seconds``."""
+        return self._world.settings.timeouts.fence_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is fenced."""
         return f"stop the applications' writes in {context.source}"
@@ -84,7 +89,7 @@ class FenceProducers(Step[bool]):
     def _proof(self) -> Evidence:
         clock = self._world.clock
         started = clock.monotonic()
-        deadline = started + self._world.settings.timeouts.fence_seconds
+        deadline = started + self.budget_seconds
         attempts = self._until_refused(deadline)
         refused_at = clock.now().isoformat()
         refused_after = clock.monotonic() - started
@@ -108,7 +113,7 @@ class FenceProducers(Step[bool]):
         while self._source.writer.probe_write(settings.canary_topic, b"drkit fence probe")[0] is ProbeOutcome.ACCEPTED:
             if clock.monotonic() > deadline:
                 raise NotYetError(
-                    f"{self._source.region} still accepts drkit's own write {settings.timeouts.fence_seconds:g} s "
+                    f"{self._source.region} still accepts drkit's own write {self.budget_seconds:g} s "
                     "after the fence was put",
                     hint="drkit's principal may be a super user there, or the fence does not bind it: see the fence "
                     "chapter of runbooks/failover.md",

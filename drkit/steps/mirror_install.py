@@ -13,7 +13,6 @@ from drkit.errors import ConfigError, RefusedError
 from drkit.ports import ConnectorState, ConnectorStatus, Progress
 from drkit.steps.world import Mirror, World
 
-_START_SECONDS = 60.0
 _SETTLED_SECONDS = 1.0
 """Connect goes on showing a task of the old configuration as running for a moment after an update."""
 _POLL_SECONDS = 0.2
@@ -270,7 +269,7 @@ def _resume(mirror: Mirror, name: str) -> None:
 def _await_running(world: World, flow: Flow, mirror: Mirror, say: Callable[[str], None]) -> None:
     """Until all run and go on running for a moment, one has failed or is stopped, or the time is over."""
     clock = world.clock
-    deadline, running_since, said = clock.monotonic() + _START_SECONDS, None, ""
+    deadline, running_since, said = clock.monotonic() + world.settings.timeouts.mirror_start_seconds, None, ""
     while clock.monotonic() < deadline:
         reports = [ConnectorReport(mirror.reader.status(name), _needs_task(flow, name)) for name in flow.connectors]
         waiting = [r for r in reports if not r.is_running and not r.has_failed and r.status.state not in _IDLE]

@@ -30,6 +30,11 @@ class Promote(Step[None]):
         self._world = world
         self._target = target
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.fence_seconds``."""
+        return self._world.settings.timeouts.fence_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is opened."""
         return f"open {context.target} for writes and prove it with a canary"
@@ -78,7 +83,7 @@ class Promote(Step[None]):
         value = f"drkit canary of {context.run_id}".encode()
         outcome, offset = self._target.writer.probe_write(settings.canary_topic, value)
         while outcome is ProbeOutcome.REFUSED:
-            if clock.monotonic() - started > settings.timeouts.fence_seconds:
+            if clock.monotonic() - started > self.budget_seconds:
                 raise NotYetError(
                     f"{context.target} still refuses drkit's own write after its fence was lifted",
                     hint="an ACL that drkit did not put denies it: kafka-acls --list shows which",

@@ -31,6 +31,11 @@ class Redirect(Step[Observed]):
         self._targets = targets
         self._silent = ""
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.redirect_seconds``."""
+        return self._world.settings.timeouts.redirect_seconds
+
     def describe(self, context: RunContext) -> str:
         """Name each target with its new values."""
         changes = [f"{target.name} to {', '.join(target.values_for(context.target))}" for target in self._targets]
@@ -109,7 +114,7 @@ class Redirect(Step[Observed]):
         return {"region": context.source}
 
     def _switch(self, context: RunContext, observed: Observed, region: str) -> None:
-        deadline = self._world.clock.monotonic() + self._world.settings.timeouts.redirect_seconds
+        deadline = self._world.clock.monotonic() + self.budget_seconds
         for target in self._targets:
             wanted = target.values_for(region)
             if observed[target.name].values != wanted:

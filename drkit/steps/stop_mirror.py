@@ -33,6 +33,11 @@ class StopMirror(Step[States]):
         self._world = world
         self._mirror = mirror
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.mirror_stop_seconds``."""
+        return self._world.settings.timeouts.mirror_stop_seconds
+
     def describe(self, context: RunContext) -> str:
         """Name the connectors."""
         return f"stop the connectors {', '.join(self._mirror.connectors)}"
@@ -66,7 +71,7 @@ class StopMirror(Step[States]):
     def _ask(self, name: str) -> None:
         """Ask until it is taken: a worker that waits for a dead source answers late, and a repetition does no harm."""
         clock = self._world.clock
-        deadline = clock.monotonic() + self._world.settings.timeouts.mirror_stop_seconds
+        deadline = clock.monotonic() + self.budget_seconds
         while True:
             try:
                 self._mirror.writer.stop(name)
@@ -109,6 +114,11 @@ class MirrorStopped(Step[States]):
         self._world = world
         self._mirror = mirror
 
+    @property
+    def budget_seconds(self) -> float:
+        """``timeouts.mirror_stop_seconds``."""
+        return self._world.settings.timeouts.mirror_stop_seconds
+
     def describe(self, context: RunContext) -> str:
         """Say what is waited for."""
         return "wait until the mirror's tasks have ended"
@@ -123,7 +133,7 @@ class MirrorStopped(Step[States]):
 
     def apply(self, context: RunContext, observation: States) -> None:
         """Wait."""
-        clock, limit = self._world.clock, self._world.settings.timeouts.mirror_stop_seconds
+        clock, limit = self._world.clock, self.budget_seconds
         deadline = clock.monotonic() + limit
         while not self._has_stopped(context):
             if clock.monotonic() > deadline:

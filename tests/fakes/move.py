@@ -147,7 +147,7 @@ class Move:
             mode=self.mode,
             source=SOURCE,
             target=TARGET,
-            steps=tuple(ev.StepIdentity(step.name, step.version, step.is_effect) for step in procedure.steps),
+            steps=procedure.identities,
             no_return_after=procedure.no_return_after,
             options=self.options,
             objectives=self.service.settings.objectives.model_dump(mode="json"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drkit.domain.mode import FailoverMode
-from drkit.domain.run_events import RunPlanned, StepIdentity
+from drkit.domain.run_events import RunPlanned
 from drkit.engine.step import Evidence, Procedure, RunContext, Step
 from drkit.errors import VerificationError
 from drkit.ports import ObjectStore
@@ -161,7 +161,7 @@ def planned(of: Procedure, *, undo_on_failure: bool = False, **options: Any) -> 
         mode=FailoverMode.PLANNED,
         source=SOURCE,
         target=TARGET,
-        steps=tuple(StepIdentity(step.name, step.version, step.is_effect) for step in of.steps),
+        steps=of.identities,
         no_return_after=of.no_return_after,
         options=options,
         objectives={"rto_seconds": 600.0},

@@ -27,7 +27,6 @@ _ASK_AGAIN_SECONDS = 1.0
 """An account has 5 requests to Route 53 in a second, for everything that runs in it."""
 _PAGE = "300"
 _MORE_THAN_SIMPLE = ("SetIdentifier", "AliasTarget", "HealthCheckId", "TrafficPolicyInstanceId")
-_ANSWER_SECONDS = 2.0
 _GATEWAY = (502, 504)
 
 
@@ -47,16 +46,25 @@ class Route53Record:
     is never missing, and a change by somebody else in between is noticed there, not here.
 
     Its control plane is in us-east-1 and slow by design: ``busy_seconds`` bounds how long a change waits behind
-    another one (``PriorRequestNotComplete``) or a throttle.
+    another one (``PriorRequestNotComplete``) or a throttle. ``answer_seconds``: for one answer of a name server.
     """
 
-    def __init__(self, session: AwsSession, clock: Clock, target: Route53Target, *, busy_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        session: AwsSession,
+        clock: Clock,
+        target: Route53Target,
+        *,
+        busy_seconds: float = 30.0,
+        answer_seconds: float = 2.0,
+    ) -> None:
         self._session = session
         self._clock = clock
         self._target = target
         # Of its own, for its waiting ends when a signal comes: a busy answer means that nothing was done.
         self._calls = Calls(clock, request_seconds=session.request_seconds)
         self._busy_seconds = busy_seconds
+        self._answer_seconds = answer_seconds
         self._record_name = canonical_name(target.name)
         self._zone_id = target.zone_id.rpartition("/")[2]
         self._known_zone: _Zone | None = None
@@ -152,7 +160,7 @@ class Route53Record:
 
         A private zone without configured servers is seen through this machine's resolver, which may be a TTL behind.
         """
-        seconds = min(_ANSWER_SECONDS, self._session.request_seconds)
+        seconds = min(self._answer_seconds, self._session.request_seconds)
         servers = self._target.nameservers or self._zone().nameservers
         if servers:
             return ask_servers(servers, self._record_name, self._target.type, seconds=seconds)

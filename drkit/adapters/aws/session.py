@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 3.0
 _HTTP = re.compile(r"https?://[^/@?#\s]+/?$")
 _POOLED_CONNECTIONS = 32
-_SETUP_SECONDS = 5.0
-"""For a client's own work, which reads descriptions of the service from this machine's disk."""
 
 
 class AwsSession:
@@ -38,6 +36,7 @@ class AwsSession:
     other region has to live. botocore never retries: ``Calls`` does, and knows which calls may be repeated.
     ``endpoint_url`` is for a simulated AWS. Where it is on this machine and neither environment nor profile holds
     credentials, made-up ones are used, for a simulation asks for none; no other endpoint ever gets them.
+    ``setup_seconds``: for a client's own work, which reads descriptions of the service from this machine's disk.
     """
 
     def __init__(
@@ -48,6 +47,7 @@ class AwsSession:
         endpoint_url: str | None = None,
         account_id: str | None = None,
         request_seconds: float = 10.0,
+        setup_seconds: float = 5.0,
     ) -> None:
         if endpoint_url is not None and not _HTTP.match(endpoint_url):
             raise ConfigError(f"aws.endpoint_url is {endpoint_url!r}, which is no http:// or https:// URL")
@@ -56,6 +56,7 @@ class AwsSession:
         self._region = region
         self._endpoint_url = endpoint_url
         self.request_seconds = request_seconds
+        self._setup_seconds = setup_seconds
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._clients: dict[tuple[str, str], BaseClient] = {}
@@ -90,7 +91,7 @@ class AwsSession:
                 try:
                     # Credentials may come by a command, or from a service that does not answer.
                     created = within(
-                        self.request_seconds + _SETUP_SECONDS, what, partial(self._create, service, region)
+                        self.request_seconds + self._setup_seconds, what, partial(self._create, service, region)
                     )
                 except Exception as error:
                     raise failure(error, what) from error

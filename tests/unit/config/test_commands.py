@@ -143,8 +143,10 @@ def test_show_is_a_file_with_the_same_meaning(here: Path, capsys: pytest.Capture
     shown.write_text(out)
     assert load(shown) == load(path)
     assert json.loads(run(capsys, "--config", str(path), "config", "show", "-o", "json")[1])["timeouts"] == {
-        "request_seconds": 10.0, "fence_seconds": 30.0, "drain_seconds": 120.0, "consumers_seconds": 0.5,
-        "mirror_stop_seconds": 60.0, "redirect_seconds": 120.0, "clients_seconds": 30.0, "lease_seconds": 30.0,
+        "request_seconds": 10.0, "health_seconds": 3.0, "dns_seconds": 2.0, "aws_setup_seconds": 5.0,
+        "journal_seconds": 30.0, "fence_seconds": 30.0, "drain_seconds": 120.0, "consumers_seconds": 0.5,
+        "mirror_start_seconds": 60.0, "mirror_stop_seconds": 60.0, "redirect_seconds": 120.0,
+        "clients_seconds": 30.0, "lease_seconds": 30.0,
     }  # fmt: skip
 
 

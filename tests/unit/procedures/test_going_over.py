@@ -68,7 +68,7 @@ def moved(
     planned()
     return carry_out(
         box,
-        plan.step_names,
+        plan.budgets,
         lambda view, choice: box.run(plan, view, undo_on_failure=not keep, if_source_dies=choice),
         policy,
         yes=yes,
@@ -183,7 +183,7 @@ def test_it_holds_for_who_resumes(service: FakeService) -> None:
     assert run.if_source_dies == "disaster"
     report = carry_out(
         box,
-        run.step_names,
+        run.budgets,
         lambda view, choice: box.resume(run, view, if_source_dies=choice),
         run.if_source_dies,
         yes=True,

@@ -114,7 +114,7 @@ def test_a_source_that_answers_is_moved_from_as_planned_and_without_loss(bench: 
     bench.readings = Readings(lost=Exactly(70_000), lost_seconds=900)
     plan = bench.plan()
     plan.require_allowed()
-    assert (plan.mode, plan.source, plan.target, plan.step_names) == (
+    assert (plan.mode, plan.source, plan.target, tuple(plan.budgets)) == (
         FailoverMode.PLANNED,
         SOURCE,
         TARGET,

@@ -122,6 +122,7 @@ def test_the_report_of_a_planned_run() -> None:
         "name": "fence-producers",
         "outcome": "succeeded",
         "seconds": 0.4,
+        "budget_seconds": None,
         "reason": "",
         "evidence": EVIDENCE["fence-producers"],
     }

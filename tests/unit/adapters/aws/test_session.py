@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from drkit.adapters.aws import session as session_module
 from drkit.adapters.aws.session import AwsSession, is_loopback
 from drkit.errors import AuthError, ConfigError, DrkitError, RefusedError, UnreachableError
 from tests.fakes.clock import FakeClock
@@ -231,9 +230,9 @@ def test_a_command_that_gives_credentials_and_hangs_is_not_waited_for(
     config = tmp_path / "config"
     config.write_text("[default]\ncredential_process = sleep 10\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr(session_module, "_SETUP_SECONDS", 0.5)
+    session = AwsSession(FakeClock(), region=REGION, endpoint_url=sts.url, request_seconds=0.5, setup_seconds=0.5)
     started = time.monotonic()
-    error = _failure(_session(sts.url, seconds=0.5))
+    error = _failure(session)
     assert isinstance(error, UnreachableError)
     assert "set up the sts client" in error.message
     assert time.monotonic() - started < 5
