@@ -10,7 +10,9 @@ read; so that the labelling is believed only where
 * the record of the last pair was not there before: nothing beyond it was copied before it;
 * it agrees with every offset sync on the way.
 
-Two equal records make the first of these fail, repeats of what lies below the second one: they do not cancel.
+Two equal records make the first of these fail, repeats of what lies below the second one: they do not cancel. Before
+the first sync of all there is no pair to begin with. Where as many different records as there are source offsets lie
+before a pair, they are those offsets, from 0 on.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drkit.domain.anchors import NO_COPY
 from drkit.domain.course import Course
 from drkit.domain.samples import Mark
 from drkit.domain.verdicts import Exact
@@ -30,7 +33,8 @@ _REASON = "the target's own repeats, told apart by their records"
 class Repeats:
     """A part of the course in which records may be repeated, from one known pair to another.
 
-    ``points``: the pairs (upstream, downstream) of the part, in the order of the copies.
+    ``points``: the pairs (upstream, downstream) of the part, in the order of the copies; the first one may be what is
+    before the first copy of all (``NO_COPY`` upstream).
     """
 
     points: tuple[tuple[int, int], ...]
@@ -38,12 +42,16 @@ class Repeats:
     @property
     def request(self) -> tuple[int, int]:
         """The target offsets (end excluded) whose records decide."""
-        return self.points[0][1], self.points[-1][1] + 1
+        return self.points[0][1] + self._is_from_the_first, self.points[-1][1] + 1
+
+    @property
+    def _is_from_the_first(self) -> bool:
+        return self.points[0][0] == NO_COPY
 
     def told_apart(self, target: Sequence[Mark]) -> Positions | None:
         """The positions of this part; None if the records do not show them. ``target``: the records of ``request``."""
-        first, last = self.points[0][0], self.points[-1][0]
-        known = {down: up for up, down in self.points}
+        first, last = max(0, self.points[0][0]), self.points[-1][0]
+        known = {down: up for up, down in self.points[self._is_from_the_first :]}
         labels: dict[bytes, int] = {}
         last_copies = array("q", [-1]) * (last - first + 1)
         before = first - 1
@@ -78,10 +86,10 @@ def repeats_around(course: Course, upstream: int) -> Repeats | None:
     place = course.before(upstream)
     last_suspect = course.last_blurring(place, upstream)
     begin = _begin(course, place)
-    if last_suspect is None or not course.is_linear(begin):
+    if last_suspect is None or not course.hole_free:
         return None
     end = _end(course, begin, last_suspect)
-    if end is None or not course.up[begin] <= upstream <= course.up[end]:
+    if end is None or not max(0, course.up[begin]) <= upstream <= course.up[end]:
         return None
     points = zip(course.up[begin : end + 1], course.down[begin : end + 1], strict=True)
     return Repeats(tuple(points))
@@ -90,8 +98,10 @@ def repeats_around(course: Course, upstream: int) -> Repeats | None:
 def _begin(course: Course, place: int) -> int:
     """The point that no repeat after it reaches below, as far as can be told."""
     while True:
-        # Below the first sync of all there are no records, or the labelling shows them.
-        lower = max(1, course.before(min(course.lowest_repeat(place), course.up[place])))
+        lower = course.before(min(course.lowest_repeat(place), course.up[place]))
+        if lower == 0 < place and course.down[1] - course.down[0] <= course.up[1]:
+            # The mirror did not begin at 0: below the first sync there are no records, or the labelling shows them.
+            lower = 1
         if lower >= place:
             return place
         place = lower

@@ -17,7 +17,7 @@ from tests.e2e.command import drkit
 from tests.e2e.world import PRIMARY, STANDBY
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(420)]
 
 JSON = ("--output", "json")
 
