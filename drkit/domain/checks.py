@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from drkit.domain.lag import Amount, amount_to_json
+
 SHOWN_ITEMS: Final = 20
 """How many differences of one check are listed; the detail says how many there are."""
 
@@ -21,12 +23,16 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what was compared and with what result; ``items`` lists the first differences."""
+    """One check: what was compared and with what result; ``items`` lists the first differences.
+
+    ``lost``: data records that the new primary does not have, where the check counts them.
+    """
 
     name: str
     outcome: CheckOutcome
     detail: str
     items: tuple[str, ...] = ()
+    lost: Amount | None = None
 
 
 def ok(name: str, detail: str) -> Check:
@@ -68,7 +74,7 @@ class Verification:
 
 
 def verification_to_json(verification: Verification) -> dict[str, Any]:
-    """``{outcome, checks: [{name, outcome, detail, differences}]}``."""
+    """``{outcome, checks: [{name, outcome, detail, differences}]}``; ``lost`` is an amount, where a check counts it."""
     return {"outcome": verification.outcome.value, "checks": [_check_to_json(check) for check in verification.checks]}
 
 
@@ -78,6 +84,7 @@ def _check_to_json(check: Check) -> dict[str, Any]:
         "outcome": check.outcome.value,
         "detail": check.detail,
         "differences": list(check.items),
+        **({} if check.lost is None else {"lost": amount_to_json(check.lost)}),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,7 +42,8 @@ def report(state: RunState) -> dict[str, Any]:
     ``rto_seconds``: decision to the first write that the new primary took, an application's if one was seen, else the
     canary's; None if there was none. ``write_outage_seconds``: from the moment at which writes were first refused to
     that write. Both are None where clocks contradict each other. ``records_lost``: 0 in planned mode once the mirror
-    was drained, and records that groups had not read and the mirror never carried; unknown when the source was gone.
+    was drained, and records that groups had not read and the mirror never carried, and what the old primary took behind
+    the cut, as far as verification saw it; unknown when the source was gone.
     ``state``: only where a directory stood in for the state bucket, ``local:DIR``.
     ``objectives``: what was aimed at, whether it was met (None: not known), and what the operator accepted instead.
     """
@@ -198,9 +199,21 @@ def _lost(state: RunState) -> dict[str, Any]:
     never = state.evidence.get("translate-offsets", {}).get("offsets", {}).get("never_mirrored", 0)
     if state.plan.mode is FailoverMode.PLANNED:
         # Before the drain succeeded nothing was given up: the run would stop rather than lose a record.
-        known = drained is not None and drained.outcome is StepOutcome.SUCCEEDED
-        return {"known": never or 0, "unknown": not known or never is None}
+        is_drained = drained is not None and drained.outcome is StepOutcome.SUCCEEDED
+        behind = _behind_the_cut(state)
+        is_known = is_drained and never is not None and behind is not None
+        return {"known": (never or 0) + (behind or 0), "unknown": not is_known}
     return {"known": never or 0, "unknown": True}
+
+
+def _behind_the_cut(state: RunState) -> int | None:
+    """Records that the old primary took after the cut, and the new one will never have; None where nobody knows."""
+    checks: Sequence[Mapping[str, Any]] = state.evidence.get("verify", {}).get("checks", ())
+    # Journals from before this was counted do not have it, nor does a run that has not come to it.
+    found: list[Mapping[str, Any]] = [check["lost"] for check in checks if "lost" in check]
+    if any(lost["certainty"] != "exact" for lost in found):
+        return None
+    return sum(int(lost["records"]) for lost in found)
 
 
 def _last_mirrored(evidence: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:

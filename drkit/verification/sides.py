@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drkit.domain.checks import Check, compared, listed
 from drkit.domain.comparison import (
@@ -17,7 +17,7 @@ from drkit.domain.comparison import (
 )
 from drkit.domain.digests import Fingerprint, fingerprint
 from drkit.domain.kafka import Record, TopicPartition
-from drkit.domain.lag import Exactly, amount_text
+from drkit.domain.lag import Exactly, NotKnown, amount_text, total
 from drkit.domain.lineage import Cut, PartitionCut
 from drkit.domain.scope import NameFilter
 from drkit.ports import KafkaReader, ReadRange
@@ -69,12 +69,14 @@ class BothSides:
             for partition, amount in sorted(amounts.items())
             if amount != Exactly(0)
         ]
-        return compared(
+        check = compared(
             "old-side",
             left,
             "no record of the old primary is above the last mirrored one",
             of=f"{len(amounts) + len(removed)} partitions",
         )
+        gone = [NotKnown(f"{partition} is no longer there") for partition in removed]
+        return replace(check, lost=total([*amounts.values(), *gone]))
 
     def counts(self, starts: Starts) -> Check:
         """Data records on both sides between a common start and the cut."""

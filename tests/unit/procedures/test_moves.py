@@ -13,6 +13,7 @@ from drkit.engine.step import Mode
 from drkit.errors import DrkitError, LeaseHeldError, RefusedError, StoppedError, UnknownOutcomeError, UnreachableError
 from drkit.procedures.plan import Plan, Request
 from drkit.procedures.service import Service
+from drkit.reports.run_report import report
 from tests.fakes.move import FIRST, GROUP, Move, mirrored_service, operator, raising
 from tests.fakes.procedure import Watcher
 from tests.fakes.service import APPLICATION, SOURCE, TARGET, FakeService
@@ -57,6 +58,13 @@ def test_clients_are_not_redirected_away_from_a_record_written_behind_the_fence(
     with pytest.raises(StoppedError, match=r"stopped at redirect: .* it ended at 10 and ends at 11 now"):
         Move(service).run()
     assert service.redirect.current.values == ("1",)
+
+
+def test_a_record_that_the_old_primary_took_behind_the_cut_is_lost_and_reported_as_lost(service: FakeService) -> None:
+    service.connect.on_next("stop", lambda: service.write(FIRST, 1))
+    state = Move(service).run()
+    assert state.phase is Phase.VERIFICATION_MISSED
+    assert report(state)["records_lost"] == {"known": 1, "unknown": False}
 
 
 @pytest.mark.parametrize(

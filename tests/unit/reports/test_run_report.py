@@ -19,8 +19,18 @@ from drkit.errors import ExitCode
 from drkit.reports.run_report import exit_code, report, report_text
 
 BEGUN = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
-STEPS = ("pin", "fence-producers", "drain-mirror", "cut", "translate-offsets", "promote", "redirect", "await-clients")
-READING = ("pin", "drain-mirror", "await-clients")
+STEPS = (
+    "pin",
+    "fence-producers",
+    "drain-mirror",
+    "cut",
+    "translate-offsets",
+    "promote",
+    "redirect",
+    "await-clients",
+    "verify",
+)
+READING = ("pin", "drain-mirror", "await-clients", "verify")
 OFFSETS = {
     "groups": 20,
     "partitions": 120,
@@ -173,8 +183,29 @@ def test_an_unfinished_run_claims_nothing() -> None:
     assert document["ended_at"] is None
     assert document["records_lost"] == {"known": 0, "unknown": True}
     assert document["offsets"]["replay_at_most"] is None
-    assert [step["outcome"] for step in document["steps"]] == ["succeeded"] + ["pending"] * 7
+    assert [step["outcome"] for step in document["steps"]] == ["succeeded"] + ["pending"] * 8
     assert report_text(document)
+
+
+@pytest.mark.parametrize(
+    ("lost", "known", "unknown", "met"),
+    [
+        ({"records": 0, "certainty": "exact"}, 0, False, True),
+        ({"records": 7, "certainty": "exact"}, 7, False, False),
+        ({"records": 7, "certainty": "at_most"}, 0, True, None),
+        ({"records": None, "certainty": "unknown", "at_least": 0, "reason": "gone"}, 0, True, None),
+    ],
+    ids=["none", "seven", "at most", "unknown"],
+)
+def test_what_the_old_side_took_behind_the_cut_is_lost(
+    lost: dict[str, Any], known: int, unknown: bool, met: bool | None
+) -> None:
+    checks = [{"name": "topics"}, {"name": "old-side", "lost": lost}]
+    evidence = {**EVIDENCE, "verify": {"checks": checks}}
+    document = report(run([*done(*STEPS, evidence=evidence), FINISHED], objectives={"rpo_records": 0}))
+    assert document["records_lost"] == {"known": known, "unknown": unknown}
+    (objective,) = document["objectives"]
+    assert (objective["name"], objective["met"]) == ("rpo_records", met)
 
 
 def test_what_was_undone_is_no_evidence() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from drkit.domain.checks import Check, CheckOutcome, Verification
 from drkit.domain.kafka import GroupOffsets, LogRange, Record, TopicPartition
+from drkit.domain.lag import Exactly, NotKnown
 from drkit.domain.lineage import Cut, Epoch, EpochState, PartitionCut
 from drkit.domain.scope import NameFilter
 from drkit.errors import UnreachableError
@@ -144,7 +145,10 @@ def test_a_replayed_block_is_found_as_duplicates() -> None:
 def test_a_write_on_the_old_side_after_the_cut_is_an_orphan() -> None:
     both = Mirrored()
     both.source.add(P, [None, "late", None])
-    assert differences(both.verify()) == {"old-side": ("shop.orders-0: 1 records were never mirrored",)}
+    found = both.verify()
+    assert differences(found) == {"old-side": ("shop.orders-0: 1 records were never mirrored",)}
+    assert named(found, "old-side").lost == Exactly(1)
+    assert named(Mirrored().verify(), "old-side").lost == Exactly(0)
 
 
 def test_a_partition_that_the_old_side_has_no_more() -> None:
@@ -153,6 +157,7 @@ def test_a_partition_that_the_old_side_has_no_more() -> None:
     found = differences(both.verify())
     assert found["old-side"] == ("shop.orders-1 is no longer there",)
     assert "digests" not in found
+    assert named(both.verify(), "old-side").lost == NotKnown("shop.orders-1 is no longer there")
 
 
 def test_a_partition_that_was_never_mirrored() -> None:
