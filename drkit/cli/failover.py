@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import Records, output_option
 from drkit.config.chosen import Chosen
 from drkit.errors import DrkitError, ExitCode, UsageError
 
@@ -20,27 +20,6 @@ if TYPE_CHECKING:
     from drkit.procedures.going_over import Choice
 
 
-class _Records(click.ParamType[int | str]):
-    """A number of records, or ``unknown``."""
-
-    name = "N|unknown"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int | str:
-        if isinstance(value, int):
-            return value
-        if value == "unknown":
-            return "unknown"
-        if isinstance(value, str) and value.isdecimal():
-            return int(value)
-        self.fail(f"{value!r} is neither a number of records nor 'unknown'", param, ctx)
-        return None
-
-
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     options: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
         click.option("--to", "target", metavar="REGION", required=True, help="Region that becomes primary."),
@@ -48,7 +27,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option(
             "--accept-replay",
-            type=_Records(),
+            type=Records(),
             metavar="N|unknown",
             help="Go on although groups would read up to N records again.",
         ),
@@ -76,7 +55,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--accept-loss",
-    type=_Records(),
+    type=Records(),
     metavar="N|unknown",
     help="Go on although up to N records are lost, or although nobody knows how many.",
 )

@@ -15,3 +15,25 @@ output_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option
     show_default=True,
     help="What to print on stdout.",
 )
+
+
+class Records(click.ParamType[int | str]):
+    """A number of records, or ``unknown``."""
+
+    name = "N|unknown"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        """``unknown``, or the number."""
+        if isinstance(value, int):
+            return value
+        if value == "unknown":
+            return "unknown"
+        if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        self.fail(f"{value!r} is neither a number of records nor 'unknown'", param, ctx)
+        return None

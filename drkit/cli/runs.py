@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import Records, output_option
 from drkit.config.chosen import Chosen
 from drkit.errors import UsageError
 
@@ -21,14 +23,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--accept-replay",
+    type=Records(),
+    metavar="N|unknown",
+    help="Go on although groups would read up to N records again.",
+)
 @output_option
 @click.pass_obj
-def resume(chosen: Chosen, run_id: str | None, yes: bool, output: str) -> int:
+def resume(chosen: Chosen, run_id: str | None, yes: bool, accept_replay: int | str | None, output: str) -> int:
     """Go on with an unfinished run.
 
     Without RUN, the newest. The world is read again before anything is done.
     """
-    return _continue(chosen, "resume", run_id, yes=yes, output=output)
+    accepted = {} if accept_replay is None else {"accept_replay": accept_replay}
+    return _continue(chosen, "resume", run_id, yes=yes, output=output, accepted=accepted)
 
 
 @click.command()
@@ -106,7 +115,14 @@ def upload(chosen: Chosen, output: str) -> None:
 
 
 def _continue(
-    chosen: Chosen, verb: str, run_id: str | None, *, yes: bool, output: str, target_is_gone: bool = False
+    chosen: Chosen,
+    verb: str,
+    run_id: str | None,
+    *,
+    yes: bool,
+    output: str,
+    target_is_gone: bool = False,
+    accepted: Mapping[str, int | str] | None = None,
 ) -> int:
     from drkit import bootstrap
     from drkit.cli.moves import carry_out
@@ -115,7 +131,7 @@ def _continue(
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on, and --yes was not given", hint="add --yes")
     with bootstrap.open_service(chosen) as service:
-        unfinished = service.unfinished_run(run_id)
+        unfinished = replace(service.unfinished_run(run_id), accepted=accepted or {})
         if not yes:
             click.confirm(f"{verb} {unfinished.run_id}, which {unfinished.summary}?", abort=True, err=True)
 

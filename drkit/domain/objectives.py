@@ -14,6 +14,13 @@ Acceptance = int | Literal["unknown"] | None
 """``--accept-loss`` and ``--accept-replay``: a number of records, ``unknown`` (any number), or not given."""
 
 
+def as_acceptance(value: object) -> Acceptance:
+    """What a journal holds of an acceptance; what is none accepts nothing."""
+    if value == "unknown":
+        return "unknown"
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a move would cost. ``loss_seconds``: age of the oldest record that would be lost; None if not known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Final, Literal
 
 from pydantic import ConfigDict, JsonValue
@@ -64,6 +65,8 @@ class RunTakenOver:
     purpose: Literal["resume", "abort"]
     previous: str
     """Who had the run before; empty if nobody held its lease any more."""
+    accepted: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Risks that are accepted from here on: ``accept_loss``, ``accept_replay``."""
     kind: Literal["run_taken_over"] = "run_taken_over"
 
 

@@ -153,8 +153,16 @@ def advance(state: RunState, sealed: en.SealedEntry) -> RunState:
         next_seq=state.next_seq + 1,
         digest=sealed.digest,
         owner=event.by if isinstance(event, ev.RunTakenOver) else state.owner,
+        plan=_plan(state.plan, event),
         undone=state.undone + isinstance(event, ev.CompensationDone),
     )
+
+
+def _plan(plan: ev.RunPlanned, event: ev.Event) -> ev.RunPlanned:
+    """The plan with what whoever took the run over has accepted."""
+    if not isinstance(event, ev.RunTakenOver) or not event.accepted:
+        return plan
+    return replace(plan, options={**plan.options, **event.accepted})
 
 
 def _require_order(state: RunState, event: ev.Event) -> None:

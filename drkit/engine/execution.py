@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drkit.domain import run_events as ev
+from drkit.domain.objectives import Accepted, as_acceptance
 from drkit.domain.run_steps import StepOutcome
 from drkit.domain.runs import RunState
 from drkit.engine.failpoints import hit
@@ -234,8 +235,11 @@ class Execution:
 
     def _context(self) -> RunContext:
         state: RunState = self._journal.state
-        plan = state.plan
-        return RunContext(state.run_id, plan.mode, plan.source, plan.target, state.evidence, self._listener.note)
+        plan, options = state.plan, state.plan.options
+        accepted = Accepted(as_acceptance(options.get("accept_loss")), as_acceptance(options.get("accept_replay")))
+        return RunContext(
+            state.run_id, plan.mode, plan.source, plan.target, state.evidence, self._listener.note, accepted
+        )
 
     def _seconds_since(self, started: float) -> float:
         return round(self._clock.monotonic() - started, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from drkit.domain import run_events as ev
@@ -58,17 +58,20 @@ class Runner:
         self._interrupt = interrupt
         self._execution = Execution(journal, lease, clock, GuardedListener(listener), interrupt)
 
-    def take_over(self, owner: str, purpose: Purpose, previous: str) -> None:
+    def take_over(
+        self, owner: str, purpose: Purpose, previous: str, accepted: Mapping[str, int | str] | None = None
+    ) -> None:
         """Put the run on record as this process's: from here on every append of an earlier one fails.
 
-        ``previous``: who held the lease until it was taken over; empty if it was free. Raises ``RefusedError`` where
+        ``previous``: who held the lease until it was taken over; empty if it was free. ``accepted``: options that are
+        added to those of the plan. Raises ``RefusedError`` where
         the run is over, is being undone (resume) or is past the point of no return (abort), and ``StalePlanError``
         when the code has other steps than the ones that were planned. Nothing is journaled then.
         """
         state = self._journal.state
         self._interrupt.farewell = f"drkit {purpose} {state.run_id} goes on"
         require_continuable(self._procedure, state, purpose)
-        self._journal.append(ev.RunTakenOver(owner, purpose, previous))
+        self._journal.append(ev.RunTakenOver(owner, purpose, previous, dict(accepted or {})))
         hit(RUN, "after-take-over")
 
     def run(self) -> RunState:

@@ -8,10 +8,11 @@ whether the effect is there already, and ``apply`` makes the rest of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from drkit.domain.mode import FailoverMode
+from drkit.domain.objectives import Accepted
 from drkit.domain.run_events import StepIdentity
 from drkit.errors import DrkitError
 from drkit.ports import Progress
@@ -36,6 +37,8 @@ class RunContext:
     evidence: Mapping[str, Evidence]
     """Step name to its evidence, for the steps that have succeeded."""
     progress: Progress
+    accepted: Accepted = field(default_factory=Accepted)
+    """The risks that the operator has accepted, when the run was planned or since."""
 
     def of(self, step: str) -> Evidence:
         """The evidence of an earlier step; an empty mapping if it was not part of the run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from drkit.domain.runs import RunState
@@ -39,6 +39,8 @@ class UnfinishedRun:
     """A run that can be resumed or aborted."""
 
     state: RunState
+    accepted: Mapping[str, int | str] = field(default_factory=dict)
+    """Risks that are accepted from here on."""
 
     @property
     def run_id(self) -> str:

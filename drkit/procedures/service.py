@@ -193,7 +193,7 @@ class Service(Inspection):
             with giving_way(plan, health, if_source_dies) as gives_way, self._interrupt.installed():
                 runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way)
                 self._give_up(plan.supersedes, run.run_id, listener)
-                runner.take_over(self._process.owner, verb, previous)
+                runner.take_over(self._process.owner, verb, previous, run.accepted)
                 if verb == "abort":
                     return RunReport.of(runner.abort("asked for by the operator", target_is_gone=target_is_gone))
                 return RunReport.of(runner.resume())

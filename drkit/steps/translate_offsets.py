@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.lag import NO_RECORD
+from drkit.domain.objectives import Forecast, Limits, Refused, hold_against
 from drkit.domain.partition_tree import from_tree, to_tree
-from drkit.domain.positions import GroupPosition, by_group, totals
+from drkit.domain.positions import GroupPosition, by_group, replay_amount, totals
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError, StalePlanError
 from drkit.steps.fence_consumers import committed_in_scope
@@ -64,6 +66,7 @@ class TranslateOffsets(Step[Translated]):
         ends = from_tree(context.of("drain-mirror").get("source_end", {}))
         rows = self._translator.translate(committed, drained_to=ends or None, is_final=context.mode is Mode.DISASTER)
         positions = [replace(r, evidence=evidence.get(r.group, "")) for r in rows]
+        self._require_within(context, positions)
         wanted = by_group(positions)
         self._require_idle(wanted)
         earlier = self._target.reader.committed_offsets(sorted(wanted))
@@ -121,6 +124,17 @@ class TranslateOffsets(Step[Translated]):
             return {group: from_tree(tree) for group, tree in final.items()}, {}
         known = self._source.without_source()
         return known.committed, known.evidence
+
+    def _require_within(self, context: RunContext, positions: Sequence[GroupPosition]) -> None:
+        """What the plan forecast is known now: raise ``RefusedError`` where it is more than was accepted."""
+        objectives = self._world.settings.objectives
+        limits = Limits(objectives.rpo_records, objectives.rpo_seconds, objectives.replay_records)
+        found = hold_against(Forecast(NO_RECORD, 0.0, replay_amount(positions)), limits, context.accepted)
+        if isinstance(found, Refused):
+            raise RefusedError(
+                "; ".join(found.reasons),
+                hint=f"drkit resume {context.run_id} {' '.join(found.flags)} accepts this",
+            )
 
     def _require_idle(self, groups: GroupOffsets) -> None:
         described = self._target.reader.describe_groups(sorted(groups))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -190,6 +191,18 @@ def test_it_holds_for_who_resumes(service: FakeService) -> None:
         as_json=True,
     )
     assert (report.document["mode"], report.document["supersedes"]) == ("disaster", run.run_id)
+
+
+def test_what_is_accepted_on_resuming_goes_on_record(service: FakeService) -> None:
+    box = operator(service)
+    plan = box.plan(Request("failover", TARGET, accept_loss=3))
+    service.redirect.on_next("observe", raising(UnreachableError("Route 53 does not answer")))
+    with pytest.raises(StoppedError):
+        box.run(plan, _Silent(), undo_on_failure=False)
+    document = box.resume(replace(box.unfinished_run(None), accepted={"accept_replay": 7}), _Silent()).document
+    assert document["outcome"] == "succeeded"
+    accepted = {name: value for name, value in document["accepted"].items() if name.startswith("accept")}
+    assert accepted == {"accept_loss": 3, "accept_replay": 7}
 
 
 class _Silent:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import pytest
 
 from drkit.backup.position_log import PositionLog
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.objectives import Accepted
+from drkit.domain.offsets import Bounded, Floor
 from drkit.domain.partition_tree import to_tree
+from drkit.domain.positions import GroupPosition
 from drkit.engine.step import Mode, RunContext
 from drkit.errors import RefusedError, StalePlanError, StoppedError
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.translate_offsets import TranslateOffsets
 from drkit.verification.mirror_evidence import CheckpointPositions
+from drkit.verification.positions import Translator
 from tests.fakes.scripted import Fault
 from tests.fakes.service import ORDERS, RUN_ID, SOURCE, TARGET, FakeService
 
@@ -65,6 +72,40 @@ def test_every_group_is_put_exactly_and_read_back(service: FakeService, partitio
     assert step.summarize(evidence) == "3 of 3 positions exact, 2 groups"
     again = _step(service)
     assert again.is_satisfied(context, again.observe(context))
+
+
+class _Unsure(Translator):
+    """Every position is bounded, or nothing is known of it."""
+
+    at_most: ClassVar[int | None] = None
+
+    def translate(self, committed: GroupOffsets, **_: object) -> list[GroupPosition]:
+        verdict = Floor(0, "gone") if self.at_most is None else Bounded(0, self.at_most, "holes")
+        return [GroupPosition(group, p, p, u, verdict) for group, ps in committed.items() for p, u in ps.items()]
+
+
+@pytest.mark.parametrize(("at_most", "flag"), [(5, "--accept-replay 10"), (None, "--accept-replay unknown")])
+def test_more_to_read_again_than_was_accepted_is_refused_before_anybody_is_moved(
+    service: FakeService,
+    partitions: list[TopicPartition],
+    monkeypatch: pytest.MonkeyPatch,
+    at_most: int | None,
+    flag: str,
+) -> None:
+    """Two groups' positions, each of them unsure."""
+    made = service.translator(is_source_alive=True)
+    unsure = _Unsure(made.target, made.history, made.mirrored)
+    monkeypatch.setattr(_Unsure, "at_most", at_most)
+    monkeypatch.setattr(service, "translator", lambda **_: unsure)
+    context = _context(service, {GROUP: {partitions[0]: 4}, OTHER: {partitions[1]: 4}})
+    for accepted in (Accepted(), Accepted(replay=9), Accepted(loss="unknown")):
+        with pytest.raises(RefusedError, match="read") as caught:
+            _step(service).observe(replace(context, accepted=accepted))
+        assert caught.value.hint == f"drkit resume {RUN_ID} {flag} accepts this"
+    assert service.target.cluster.committed == {}
+    enough = Accepted(replay="unknown" if at_most is None else 10)
+    _apply(_step(service), replace(context, accepted=enough))
+    assert service.target.cluster.committed.keys() == {GROUP, OTHER}
 
 
 def test_what_is_partly_there_is_completed(service: FakeService, partitions: list[TopicPartition]) -> None:
