@@ -106,7 +106,7 @@ def report_text(document: Mapping[str, Any]) -> str:
     for step in document["steps"]:
         if step["outcome"] != StepOutcome.PENDING.value:
             reason = f"  {printable(step['reason'])}" if step["reason"] else ""
-            budget = f" of {step['budget_seconds']:g}" if step["budget_seconds"] is not None else ""
+            budget = f" of {step['budget_seconds']:g} s" if step["budget_seconds"] is not None else ""
             lines.append(f"    {step['name']:<18} {step['outcome']:<10} {step['seconds']:8.2f} s{budget}{reason}")
     return "\n".join(lines)
 
