@@ -17,10 +17,11 @@ _RECORDS_DIRECTION: Final = "record-direction"
 
 def beside_unfinished(state: RunState) -> RefusedError:
     """Why nothing is begun beside this run, and what can be done with it."""
+    undo = "" if state.is_past_no_return else f", drkit abort {state.run_id} undoes it"
     return RefusedError(
         f"run {state.run_id} is unfinished ({state.phase.value})",
-        hint=f"drkit resume {state.run_id} goes on with it, drkit abort {state.run_id} undoes it; with a region down "
-        "that it needs, drkit failover --to REGION --mode disaster --supersede takes its place",
+        hint=f"drkit resume {state.run_id} goes on with it{undo}; with a region down that it needs, "
+        "drkit failover --to REGION --mode disaster --supersede takes its place",
     )
 
 

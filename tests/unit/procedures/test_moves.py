@@ -198,6 +198,10 @@ def test_a_target_that_dies_behind_the_redirect_can_be_left_again(service: FakeS
     with pytest.raises(StoppedError, match="stop-mirror"):
         move.run()
     assert service.record.read().primary(SOURCE) == TARGET
+    with pytest.raises(RefusedError, match="is unfinished") as refused:
+        operator(service).plan(Request("failover", SOURCE))
+    assert f"drkit resume {move.run_id}" in refused.value.hint
+    assert "drkit abort" not in refused.value.hint, "clients were redirected"
     service.target.is_dark = True
     service.connect.is_dark = True
     with pytest.raises(DrkitError) as caught:
