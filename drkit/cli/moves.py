@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -51,8 +52,15 @@ def _choice(policy: Policy, view: View, *, yes: bool) -> Choice | None:
         return True
 
     def by_operator(what: str) -> bool:
-        with view.paused():
-            return click.confirm(f"{what}. Go over to a disaster move? Its plan is shown first", err=True)
+        # A run lets a first Ctrl-C wait until its step is over; here nothing is under way, and it is an answer.
+        taken = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with view.paused():
+                return click.confirm(f"{what}. Go over to a disaster move? Its plan is shown first", err=True)
+        except click.Abort:
+            return False
+        finally:
+            signal.signal(signal.SIGINT, taken)
 
     if policy == "disaster":
         return by_policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -129,6 +130,20 @@ def test_who_says_no_has_the_run_stopped(
     with pytest.raises(StoppedError, match="stopped at"):
         moved(service, None, yes=False, keep=True, **GONE)
     assert phases(service) == [Phase.STOPPED.value]
+
+
+def test_ctrl_c_at_the_question_is_no(service: FakeService, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> bool:
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        raise click.Abort
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(click, "confirm", interrupted)
+    service.source.on_next("probe_commit", dies(service))
+    with pytest.raises(StoppedError, match="stopped at"):
+        moved(service, None, yes=False, keep=True, **GONE)
+    assert phases(service) == [Phase.STOPPED.value]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_who_does_not_type_the_name_has_both_commands_left(
