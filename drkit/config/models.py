@@ -5,37 +5,14 @@ Models are frozen and refuse unknown keys. A secret is never a value: it is a re
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
-from drkit.config.base import Model
+from drkit.config.base import Model, SecretRef
+from drkit.config.protection import Alerts, Backup, SchemaRegistry
 from drkit.config.timeouts import Timeouts
-
-_SECRET = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|arn:aws[a-z-]*:secretsmanager:.+|connect:\$\{.+\})$")
-
-
-def _secret_reference(text: str) -> str:
-    if not _SECRET.match(text):
-        # The text itself may be the secret: it is not repeated.
-        raise ValueError(
-            "a secret is given by reference: env:NAME, file:PATH, a Secrets Manager ARN, "
-            "or, for the mirror, connect:${...}"
-        )
-    return text
-
-
-SecretRef = Annotated[
-    str,
-    AfterValidator(_secret_reference),
-    Field(json_schema_extra={"format": "secret-reference", "pattern": _SECRET.pattern}),
-]
-"""``env:NAME``, ``file:PATH`` (its first line), an ARN in Secrets Manager (a string, or JSON with ``password``).
-
-``connect:${provider:path:key}`` is handed to Kafka Connect as it stands: its worker resolves it, drkit never sees it.
-"""
 
 
 class NoAuth(Model):
@@ -133,6 +110,8 @@ class Region(Model):
 
     cluster: Cluster
     connect: Connect | None = None
+    schema_registry: SchemaRegistry | None = None
+    backup: Backup | None = None
     health: Health = Field(default_factory=Health)
 
 
@@ -250,6 +229,7 @@ class Settings(Model):
     fence: Fence
     redirect: tuple[Route53Target, ...] = ()
     objectives: Objectives = Field(default_factory=Objectives)
+    alerts: Alerts = Field(default_factory=Alerts)
     timeouts: Timeouts = Field(default_factory=Timeouts)
 
     @property

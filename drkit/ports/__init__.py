@@ -12,7 +12,9 @@ Writers are Protocols of their own, so that a dry run is given readers only.
 from drkit.ports.clock import Clock, Progress
 from drkit.ports.connect import ConnectorState, ConnectorStatus, ConnectReader, ConnectWriter
 from drkit.ports.health import HealthProbe, ProbeAnswer, ProbeStatus
+from drkit.ports.inventory import InventoryReader, InventoryWriter, LogTimes
 from drkit.ports.kafka import KafkaReader, KafkaWriter, PartitionFailure, ProbeOutcome, ReadRange, TopicTail
+from drkit.ports.registry import RegistryReader, RegistryWriter
 from drkit.ports.store import ObjectStore, PreconditionFailed, StoredObject
 from drkit.ports.traffic import FenceDriver, RecordSet, RedirectTarget, RedirectWriter
 
@@ -24,8 +26,11 @@ __all__ = [
     "ConnectorStatus",
     "FenceDriver",
     "HealthProbe",
+    "InventoryReader",
+    "InventoryWriter",
     "KafkaReader",
     "KafkaWriter",
+    "LogTimes",
     "ObjectStore",
     "PartitionFailure",
     "PreconditionFailed",
@@ -37,6 +42,8 @@ __all__ = [
     "RecordSet",
     "RedirectTarget",
     "RedirectWriter",
+    "RegistryReader",
+    "RegistryWriter",
     "StoredObject",
     "TopicTail",
 ]
