@@ -13,6 +13,7 @@ from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.connect.rest import ConnectCluster
 from drkit.adapters.kafka.acl_fence import AclFence
 from drkit.adapters.kafka.client import Connection, client_settings
+from drkit.adapters.kafka.inventory import ConfluentInventory
 from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.adapters.local import host
@@ -165,6 +166,7 @@ class _Wiring:
         connection = Connection(name, settings, self._seconds)
         reader, writer = ConfluentReader(connection), ConfluentWriter(connection)
         self._writers.append(writer)
+        inventory = ConfluentInventory(connection)
         return RegionPorts(
             region=name,
             reader=reader,
@@ -172,6 +174,8 @@ class _Wiring:
                 Connection(name, settings, min(self._seconds, self._settings.timeouts.health_seconds))
             ),
             writer=writer,
+            inventory=inventory,
+            inventory_writer=inventory,
             fence=self._fence(name, reader, writer, store),
             mirror=self._mirror(name, region.connect, reader),
             probes=[HttpHealthProbe(probe.name, probe.url, seconds=self._seconds) for probe in region.health.http],

@@ -15,10 +15,14 @@ from drkit.ports import (
     ConnectWriter,
     FenceDriver,
     HealthProbe,
+    InventoryReader,
+    InventoryWriter,
     KafkaReader,
     KafkaWriter,
     ObjectStore,
     RedirectWriter,
+    RegistryReader,
+    RegistryWriter,
 )
 from drkit.steps.stand_in import StandIn
 
@@ -51,9 +55,14 @@ class RegionPorts:
     health_reader: KafkaReader
     """Reads the same cluster with a shorter deadline: each sample of a dead region waits for it."""
     writer: KafkaWriter
+    inventory: InventoryReader
+    inventory_writer: InventoryWriter
     fence: FenceDriver
     mirror: Mirror | None
     probes: Sequence[HealthProbe] = ()
+    registry: RegistryReader | None = None
+    """None where no schema registry is configured."""
+    registry_writer: RegistryWriter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,93 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
 
 from drkit.domain.kafka import (
     Acl,
     ClusterDescription,
     GroupDescription,
-    GroupState,
     LogRange,
     PartitionDescription,
     Record,
     TopicDescription,
     TopicPartition,
 )
-from drkit.errors import AuthError, RefusedError
+from drkit.errors import RefusedError
 from drkit.ports import PartitionFailure, ProbeOutcome, ReadRange
-from tests.fakes.kafka_log import FakeLog, FakeTransaction
-from tests.fakes.scripted import Scripted
+from tests.fakes.kafka_cluster import DRKIT, FakeCluster
+from tests.fakes.kafka_inventory import InventoryCalls
+from tests.fakes.kafka_log import FakeLog
 
-DRKIT = "User:drkit"
-_EVERYBODY = "User:*"
+__all__ = ["DRKIT", "FakeCluster", "FakeKafka", "FakeTail"]
+
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _NAMED_CONFIGS = frozenset({"cleanup.policy", "retention.ms", "min.compaction.lag.ms", "message.timestamp.type"})
-
-
-@dataclass
-class FakeCluster:
-    """What a cluster holds, and what others than drkit do to it. Where no ACL speaks of a resource, all is allowed."""
-
-    cluster_id: str = "cluster-1"
-    logs: dict[TopicPartition, FakeLog] = field(default_factory=dict)
-    configs: dict[str, dict[str, str]] = field(default_factory=dict)
-    committed: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
-    pending: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
-    """Per group what a transaction that has not ended commits."""
-    members: dict[str, list[str]] = field(default_factory=dict)
-    foreign_groups: dict[str, str] = field(default_factory=dict)
-    acls: set[Acl] = field(default_factory=set)
-    topic_ids: dict[str, str] = field(default_factory=dict)
-    """A topic that is made again has another id."""
-    ids: Iterator[int] = field(default_factory=count)
-
-    def create(self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
-        """Make a topic."""
-        self.configs[topic] = dict(configs or {})
-        self.topic_ids[topic] = f"id-{next(self.ids):019d}"
-        for number in range(partitions):
-            partition = TopicPartition(topic, number)
-            self.logs[partition] = FakeLog(partition)
-
-    def drop(self, topic: str) -> None:
-        """Remove a topic."""
-        del self.configs[topic]
-        self.logs = {p: log for p, log in self.logs.items() if p.topic != topic}
-
-    def write(self, partition: TopicPartition, *values: bytes | None, at_ms: int = 0) -> None:
-        """Append records."""
-        for value in values:
-            self.logs[partition].append(value, at_ms=at_ms)
-
-    def begin(self, partition: TopicPartition, *values: bytes) -> FakeTransaction:
-        """Append records in a transaction, which stays open."""
-        transaction = FakeTransaction()
-        for value in values:
-            self.logs[partition].append(value, transaction=transaction)
-        return transaction
-
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit for a group."""
-        self.committed.setdefault(group, {}).update(offsets)
-
-    def join(self, group: str, client: str = "app") -> None:
-        """A member joins."""
-        self.members.setdefault(group, []).append(client)
-
-    def leave(self, group: str) -> None:
-        """Every member leaves."""
-        self.members.pop(group, None)
-        self.committed.setdefault(group, {})
-
-    def is_allowed(self, principal: str, operation: str, resource_type: str, name: str) -> bool:
-        """The authorizer's answer: a denial counts more than any allowance."""
-        about = [acl for acl in self.acls if acl.covers(resource_type, name)]
-        own = [a for a in about if a.principal in (principal, _EVERYBODY) and a.operation in (operation, "all")]
-        if any(acl.permission == "deny" for acl in own):
-            return False
-        return not about or bool(own)
 
 
 class FakeTail:
@@ -114,13 +48,11 @@ class FakeTail:
         self.is_closed = True
 
 
-class FakeKafka(Scripted):
-    """``KafkaReader`` and ``KafkaWriter`` of one identity."""
+class FakeKafka(InventoryCalls):
+    """``KafkaReader`` and ``KafkaWriter`` of one identity, and ``InventoryReader`` and ``InventoryWriter``."""
 
     def __init__(self, region: str, cluster: FakeCluster | None = None) -> None:
-        super().__init__()
-        self.region = region
-        self.cluster = cluster or FakeCluster()
+        super().__init__(region, cluster or FakeCluster())
         self.tails: list[FakeTail] = []
 
     def describe_cluster(self) -> ClusterDescription:
@@ -138,7 +70,7 @@ class FakeKafka(Scripted):
     def describe_topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
         self._begin("describe_topics", "")
         return {
-            name: TopicDescription(name, "", tuple(PartitionDescription(p, 1, (1,), (1,)) for p in self._numbers(name)))
+            name: TopicDescription(name, "", tuple(PartitionDescription(p, 1, (1,), (1,)) for p in self.numbers(name)))
             for name in self.cluster.configs
             if (names is None or name in names)
             and not name.startswith("__")
@@ -151,11 +83,11 @@ class FakeKafka(Scripted):
 
     def log_ranges(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogRange]:
         self._begin("log_ranges", str(len(partitions)))
-        return {p: self._log(p, "describe").range for p in partitions}
+        return {p: self.log(p, "describe").range for p in partitions}
 
     def groups(self) -> Mapping[str, GroupDescription]:
         self._begin("groups", "")
-        return {name: GroupDescription(name, self._state(name)) for name in self._group_names()}
+        return {name: GroupDescription(name, self.state(name)) for name in self.group_names()}
 
     def foreign_groups(self) -> Mapping[str, str]:
         self._begin("foreign_groups", "")
@@ -168,7 +100,7 @@ class FakeKafka(Scripted):
         members = self.cluster.members
         return {
             name: GroupDescription(
-                name, self._state(name), tuple(f"{client} at /127.0.0.1" for client in members.get(name, ()))
+                name, self.state(name), tuple(f"{client} at /127.0.0.1" for client in members.get(name, ()))
             )
             for name in names
         }
@@ -182,7 +114,7 @@ class FakeKafka(Scripted):
             if stable and self.cluster.pending.get(group):
                 raise RefusedError(f"offset of group {group}: a transaction that has not ended holds it")
         return {
-            group: {p: offset for p, offset in self.cluster.committed.get(group, {}).items() if self._may_read(p)}
+            group: {p: offset for p, offset in self.cluster.committed.get(group, {}).items() if self.may_read(p)}
             for group in groups
         }
 
@@ -192,7 +124,7 @@ class FakeKafka(Scripted):
 
     def read(self, ranges: Sequence[ReadRange], *, committed: bool = True) -> Iterator[Record]:
         self._begin("read", str(len(ranges)))
-        logs = {one.partition: self._log(one.partition, "read") for one in ranges if one.start < one.end}
+        logs = {one.partition: self.log(one.partition, "read") for one in ranges if one.start < one.end}
         for partition, log in logs.items():
             own = [one for one in ranges if one.partition == partition]
             for record in log.read(min(r.start for r in own), max(r.end for r in own), committed=committed):
@@ -215,7 +147,7 @@ class FakeKafka(Scripted):
         self._begin(call, topic)
         if topic not in self.describe_topics([topic]):
             raise RefusedError(f"{self.region} has no topic {topic}")
-        return [self.cluster.logs[TopicPartition(topic, number)] for number in self._numbers(topic)]
+        return [self.cluster.logs[TopicPartition(topic, number)] for number in self.numbers(topic)]
 
     def warm_up(self, topic: str) -> None:
         self.logs_of(topic, "warm_up")
@@ -243,22 +175,14 @@ class FakeKafka(Scripted):
 
     def alter_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> Sequence[PartitionFailure]:
         fault = self._begin("alter_group_offsets", group)
-        self.authorize("read", "group", group)
-        self._require_idle(group)
-        known = {p: offset for p, offset in offsets.items() if p in self.cluster.logs and self._may_read(p)}
-        if known:
-            self.cluster.commit(group, known)
+        failed = self.commit_for(group, offsets, self.cluster.commit)
         self._end(fault, "alter_group_offsets", group)
-        return [
-            PartitionFailure(p, "unknown topic or partition" if self._may_read(p) else "topic authorization failed")
-            for p in offsets
-            if p not in known
-        ]
+        return failed
 
     def delete_group(self, group: str) -> None:
         fault = self._begin("delete_group", group)
         self.authorize("delete", "group", group)
-        self._require_idle(group)
+        self.require_idle(group)
         self.cluster.committed.pop(group, None)
         self._end(fault, "delete_group", group)
 
@@ -278,7 +202,7 @@ class FakeKafka(Scripted):
 
     def probe_commit(self, group: str, partition: TopicPartition, offset: int) -> ProbeOutcome:
         fault = self._begin("probe_commit", group)
-        if not (self.cluster.is_allowed(DRKIT, "read", "group", group) and self._may_read(partition)):
+        if not (self.cluster.is_allowed(DRKIT, "read", "group", group) and self.may_read(partition)):
             return ProbeOutcome.REFUSED
         if partition not in self.cluster.logs:
             raise RefusedError(f"{self.region} has no partition {partition}")
@@ -291,31 +215,3 @@ class FakeKafka(Scripted):
         self.authorize("alter", "cluster", "kafka-cluster")
         change(acls)
         self._end(fault, call, str(len(acls)))
-
-    def _may_read(self, partition: TopicPartition) -> bool:
-        return self.cluster.is_allowed(DRKIT, "read", "topic", partition.topic)
-
-    def _numbers(self, topic: str) -> list[int]:
-        return sorted(p.partition for p in self.cluster.logs if p.topic == topic)
-
-    def _log(self, partition: TopicPartition, operation: str) -> FakeLog:
-        self.authorize(operation, "topic", partition.topic)
-        if partition not in self.cluster.logs:
-            raise RefusedError(f"{self.region} has no partition {partition}")
-        return self.cluster.logs[partition]
-
-    def _group_names(self) -> list[str]:
-        return sorted({*self.cluster.committed, *self.cluster.members})
-
-    def _state(self, group: str) -> GroupState:
-        if self.cluster.members.get(group):
-            return GroupState.ACTIVE
-        return GroupState.EMPTY if group in self._group_names() else GroupState.DEAD
-
-    def authorize(self, operation: str, resource_type: str, name: str) -> None:
-        if not self.cluster.is_allowed(DRKIT, operation, resource_type, name):
-            raise AuthError(f"{DRKIT} may not {operation} {resource_type} {name} at {self.region}")
-
-    def _require_idle(self, group: str) -> None:
-        if self.cluster.members.get(group):
-            raise RefusedError(f"group {group} has members at {self.region}: its offsets cannot be set")

@@ -140,7 +140,8 @@ class FakeService:
         positions = ConnectOffsets(self.target, OFFSETS_TOPIC, self.flow.source_connector).read
         source, *others = self.flow.connectors
         mirror = Mirror(self.connect, self.connect, source, positions, tuple(others))
-        return RegionPorts(kafka.region, kafka, kafka, kafka, fence, mirror if kafka is self.target else None)
+        into_target = mirror if kafka is self.target else None
+        return RegionPorts(kafka.region, kafka, kafka, kafka, kafka, kafka, fence, into_target)
 
 
 def _region(settings: Settings, name: str) -> FakeKafka:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -71,6 +72,7 @@ class Connection:
             "log_level": 0,
         }
         self._admin: Any = None
+        self._lock = threading.Lock()
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Settings for a client of the cluster; underscores in keywords stand for dots, but for callbacks."""
@@ -82,11 +84,12 @@ class Connection:
     @property
     def admin(self) -> Any:
         """The admin client; made at first use."""
-        if self._admin is None:
-            from confluent_kafka.admin import AdminClient
+        with self._lock:
+            if self._admin is None:
+                from confluent_kafka.admin import AdminClient
 
-            self._admin = self.client(AdminClient)
-        return self._admin
+                self._admin = self.client(AdminClient)
+            return self._admin
 
     def client(self, kind: Callable[[Mapping[str, Any]], Any], **more: Any) -> Any:
         """A client of the cluster; ``more`` as in ``settings``. Raises ``ConfigError`` for what librdkafka refuses."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
 import warnings
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import UNSTABLE, has_code, is_one_of, translated
+from drkit.adapters.kafka.failures import has_code, translated
+from drkit.adapters.kafka.group_offsets import committed_positions
+from drkit.adapters.kafka.group_wire import described_group, state_of
+from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
 from drkit.adapters.kafka.topic_wire import described_topic, from_metadata
 from drkit.domain.kafka import (
@@ -19,7 +20,6 @@ from drkit.domain.kafka import (
     ClusterDescription,
     GroupDescription,
     GroupOffsets,
-    GroupState,
     LogRange,
     Record,
     TopicDescription,
@@ -28,8 +28,6 @@ from drkit.domain.kafka import (
 from drkit.errors import AuthError, DrkitError, RefusedError
 from drkit.ports import ReadRange
 
-_STATES: Final = {"EMPTY": GroupState.EMPTY, "DEAD": GroupState.DEAD, "UNKNOWN": GroupState.UNKNOWN}
-_UNSTABLE_SECONDS: Final = 0.02
 _WORKERS: Final = ("connect", "sr")
 """Groups of Kafka Connect's and Schema Registry's workers have no positions."""
 
@@ -39,7 +37,6 @@ class ConfluentReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
 
     @property
     def region(self) -> str:
@@ -115,11 +112,11 @@ class ConfluentReader:
         uncommitted, committed = IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED
         # All in flight at once. Whichever is answered first, a range is never settled that was not at its end.
         asked = (
-            self._ask_offsets(partitions, OffsetSpec.earliest(), uncommitted),
-            self._ask_offsets(partitions, OffsetSpec.latest(), committed),
-            self._ask_offsets(partitions, OffsetSpec.latest(), uncommitted),
+            ask_offsets(self._connection, partitions, OffsetSpec.earliest(), uncommitted),
+            ask_offsets(self._connection, partitions, OffsetSpec.latest(), committed),
+            ask_offsets(self._connection, partitions, OffsetSpec.latest(), uncommitted),
         )
-        starts, stable, ends = (answers() for answers in asked)
+        starts, stable, ends = ({p: found.offset for p, found in answers().items()} for answers in asked)
         return {p: LogRange(min(starts[p], ends[p]), ends[p], min(stable[p], ends[p])) for p in partitions}
 
     def _within_logs(self, ranges: Sequence[ReadRange], *, committed: bool) -> list[ReadRange]:
@@ -140,7 +137,7 @@ class ConfluentReader:
         if listed.errors:
             # One broker that does not answer has groups of its own.
             raise translated(KafkaException(listed.errors[0]), "list groups", self.region)
-        return {group.group_id: GroupDescription(group.group_id, _state(group.state)) for group in listed.valid}
+        return {group.group_id: GroupDescription(group.group_id, state_of(group.state)) for group in listed.valid}
 
     def foreign_groups(self) -> Mapping[str, str]:
         """``list_consumer_groups`` of librdkafka keeps classic and consumer groups only; its older call has all."""
@@ -167,15 +164,11 @@ class ConfluentReader:
 
     def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Committed offsets; one request per group, all in flight at once."""
-        asked = {group: self._ask_committed(group, stable) for group in groups}
-        return {group: self._positions(group, future, stable) for group, future in asked.items()}
-
-    def _ask_committed(self, group: str, stable: bool) -> Any:
-        from confluent_kafka import ConsumerGroupTopicPartitions
-
-        request = [ConsumerGroupTopicPartitions(group)]
-        timeout = self._timeout
-        return self._admin.list_consumer_group_offsets(request, require_stable=stable, request_timeout=timeout)[group]
+        found = committed_positions(self._connection, groups, stable=stable)
+        return {
+            group: {TopicPartition(p.topic, p.partition): p.offset for p in positions}
+            for group, positions in found.items()
+        }
 
     def acls(self) -> frozenset[Acl]:
         """Every binding; none where the cluster has no authorizer."""
@@ -229,28 +222,6 @@ class ConfluentReader:
         logs = self.log_ranges(found.topic_partitions)
         return {p.partition: log for p, log in logs.items() if log.stable_end > log.start}
 
-    def _ask_offsets(
-        self, partitions: Collection[TopicPartition], spec: Any, isolation: Any
-    ) -> Callable[[], dict[TopicPartition, int]]:
-        """Ask now; the answers when they are called for. A leader that is just being made or moved is waited for."""
-        from confluent_kafka import TopicPartition as Position
-
-        def ask(some: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
-            futures = self._admin.list_offsets(
-                {Position(p.topic, p.partition): spec for p in some},
-                isolation_level=isolation,
-                request_timeout=self._timeout,
-            )
-            return {TopicPartition(p.topic, p.partition): future for p, future in futures.items()}
-
-        def answer(partition: TopicPartition, future: Any) -> int:
-            what = f"log ends of {partition}"
-            offset: int = self._connection.wait(what, future, lambda: ask([partition])[partition]).offset
-            return offset
-
-        asked = ask(partitions)
-        return lambda: {partition: answer(partition, future) for partition, future in asked.items()}
-
     def _own_configs(self, future: Any) -> dict[str, str]:
         from confluent_kafka.admin import ConfigSource
 
@@ -260,31 +231,11 @@ class ConfluentReader:
 
     def _group(self, name: str, future: Any) -> GroupDescription:
         found = self._connection.wait(f"describe group {name}", future, lambda: self._describe_groups([name])[name])
-        return GroupDescription(name, _state(found.state), tuple(f"{m.client_id} at {m.host}" for m in found.members))
-
-    def _positions(self, group: str, future: Any, stable: bool) -> dict[TopicPartition, int]:
-        from confluent_kafka import KafkaException
-
-        def ask() -> Any:
-            return self._ask_committed(group, stable)
-
-        deadline = time.monotonic() + self._timeout
-        while True:
-            found = self._connection.wait(f"offsets of group {group}", future, ask).topic_partitions
-            failed = next((position for position in found if position.error is not None), None)
-            if failed is None:
-                return {TopicPartition(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
-            if time.monotonic() > deadline or not is_one_of(failed.error, UNSTABLE):
-                what = f"offset of group {group} on {failed.topic}-{failed.partition}"
-                raise translated(KafkaException(failed.error), what, self.region)
-            # librdkafka asks again by itself for many codes, but not for one that a single partition has.
-            time.sleep(_UNSTABLE_SECONDS)
-            future = ask()
+        return described_group(found)
 
     @property
     def _admin(self) -> Any:
-        with self._lock:
-            return self._connection.admin
+        return self._connection.admin
 
     @property
     def _timeout(self) -> float:
@@ -292,7 +243,3 @@ class ConfluentReader:
 
     def _wait(self, what: str, future: Any) -> Any:
         return self._connection.wait(what, future)
-
-
-def _state(state: Any) -> GroupState:
-    return _STATES.get(state.name, GroupState.ACTIVE)

@@ -10,11 +10,11 @@ from drkit.adapters.kafka.acl_wire import to_binding, to_filter
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.committer import Committer
 from drkit.adapters.kafka.failures import AUTHORIZATION, has_code, is_one_of, translated
+from drkit.adapters.kafka.group_offsets import HAS_MEMBERS, commit_for, has_members
 from drkit.domain.kafka import Acl, TopicPartition
 from drkit.errors import RefusedError
 from drkit.ports import PartitionFailure, ProbeOutcome
 
-_HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
 _UNKNOWN_TOPIC: Final = ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION")
 
 
@@ -57,26 +57,10 @@ class ConfluentWriter:
 
     def alter_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> Sequence[PartitionFailure]:
         """Commit for a group without members."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
         from confluent_kafka import TopicPartition as Position
 
-        if not offsets:
-            return ()
         positions = [Position(p.topic, p.partition, offset) for p, offset in offsets.items()]
-        request = ConsumerGroupTopicPartitions(group, positions)
-
-        def ask() -> Any:
-            return self._admin.alter_consumer_group_offsets([request], request_timeout=self._timeout)[group]
-
-        answer = self._connection.wait(f"offsets of group {group}", ask(), ask).topic_partitions
-        failed = [(TopicPartition(p.topic, p.partition), p.error) for p in answer if p.error is not None]
-        # The broker answers per partition, also where it is the group that it refuses.
-        for _, error in failed:
-            if is_one_of(error, _HAS_MEMBERS):
-                raise self._has_members(group)
-            if is_one_of(error, ("GROUP_AUTHORIZATION_FAILED",)):
-                raise translated(KafkaException(error), f"offsets of group {group}", self._connection.region)
-        return [PartitionFailure(partition, error.str()) for partition, error in failed]
+        return commit_for(self._connection, group, positions)
 
     def delete_group(self, group: str) -> None:
         """Remove a group with all its offsets."""
@@ -87,16 +71,10 @@ class ConfluentWriter:
         try:
             self._connection.wait(f"delete group {group}", ask(), ask)
         except RefusedError as error:
-            if has_code(error, _HAS_MEMBERS):
-                raise self._has_members(group) from error
+            if has_code(error, HAS_MEMBERS):
+                raise has_members(group, self._connection.region) from error
             if not has_code(error, ("GROUP_ID_NOT_FOUND",)):
                 raise
-
-    def _has_members(self, group: str) -> RefusedError:
-        return RefusedError(
-            f"group {group} has members at {self._connection.region}: its offsets cannot be set",
-            hint="stop its consumers there, then run again",
-        )
 
     def create_acls(self, acls: Collection[Acl]) -> None:
         """Add bindings, in order, in one request."""

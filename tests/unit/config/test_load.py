@@ -59,7 +59,9 @@ colour: red
 """
     )
     mechanisms = "none, plain, scram-sha-256, scram-sha-512, mtls, iam"
-    keys = "project, environment, primary, aws, state, regions, replication, fence, redirect, objectives, alerts, timeouts"
+    keys = (
+        "project, environment, primary, aws, state, regions, replication, fence, redirect, objectives, alerts, timeouts"
+    )
     assert told(path) == [
         (2, "environment", "must be one of development, staging, production: did you mean staging?"),
         (4, "primary", "given twice: first on line 3"),

@@ -112,6 +112,8 @@ def fake_world(settings: Settings) -> FakeMirrorWorld:
             reader=cast("Any", clusters[name]),
             health_reader=cast("Any", clusters[name]),
             writer=cast("Any", clusters[name]),
+            inventory=cast("Any", clusters[name]),
+            inventory_writer=cast("Any", clusters[name]),
             fence=cast("FenceDriver", None),
             mirror=Mirror(cast("Any", connects[name]), cast("Any", connects[name]), "unused", dict),
         )

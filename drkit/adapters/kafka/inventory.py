@@ -1,0 +1,117 @@
+"""``InventoryReader`` and ``InventoryWriter`` on confluent-kafka.
+
+Client quotas are not covered: librdkafka has no call for them (``DescribeClientQuotas``, KIP-546), so neither a backup
+nor a restore knows of any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.failures import has_code, translated
+from drkit.adapters.kafka.group_offsets import commit_for, committed_positions
+from drkit.adapters.kafka.group_wire import inventoried_group, to_position
+from drkit.adapters.kafka.list_offsets import ask_offsets
+from drkit.domain.inventory import CommittedPosition, GroupInventory, ScramUser
+from drkit.domain.kafka import GroupState, TopicPartition
+from drkit.errors import RefusedError
+from drkit.ports import LogTimes, PartitionFailure
+
+_UNSUPPORTED: Final = ("_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION")
+
+
+class ConfluentInventory:
+    """One cluster, for backups and restores."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def scram_users(self) -> Mapping[str, ScramUser]:
+        """Every SCRAM user with its mechanisms."""
+        asked = self._admin.describe_user_scram_credentials(request_timeout=self._timeout)
+        try:
+            found = self._connection.wait("describe SCRAM users", asked)
+        except RefusedError as error:
+            if has_code(error, _UNSUPPORTED):
+                raise RefusedError(
+                    f"{self._connection.region} does not tell its SCRAM users: its brokers lack that call (KIP-554)",
+                    hint="leave users out of this cluster's backups",
+                ) from error
+            raise
+        return {name: ScramUser(name, _mechanisms(found[name])) for name in sorted(found)}
+
+    def group_inventory(self, groups: Collection[str] | None = None) -> Mapping[str, GroupInventory]:
+        """Groups with members and positions: two requests per group, all in flight at once."""
+        names = self._listed() if groups is None else sorted(set(groups))
+        if not names:
+            return {}
+
+        def describe(some: Sequence[str]) -> Mapping[str, Any]:
+            asked: Mapping[str, Any] = self._admin.describe_consumer_groups(some, request_timeout=self._timeout)
+            return asked
+
+        def inventory(name: str) -> GroupInventory:
+            found = self._connection.wait(f"describe group {name}", described[name], lambda: describe([name])[name])
+            return inventoried_group(found, positions[name])
+
+        described = describe(names)
+        positions = committed_positions(self._connection, names)
+        inventoried = {name: inventory(name) for name in names}
+        return {name: group for name, group in inventoried.items() if group.state is not GroupState.DEAD}
+
+    def _listed(self) -> list[str]:
+        from confluent_kafka import KafkaException
+
+        asked = self._admin.list_consumer_groups(request_timeout=self._timeout)
+        listed = self._connection.wait("list groups", asked)
+        if listed.errors:
+            # One broker that does not answer has groups of its own.
+            raise translated(KafkaException(listed.errors[0]), "list groups", self._connection.region)
+        return sorted(group.group_id for group in listed.valid)
+
+    def log_times(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogTimes]:
+        """Oldest and newest timestamps: two requests per broker, whatever the number of partitions."""
+        from confluent_kafka import IsolationLevel
+        from confluent_kafka.admin import OffsetSpec
+
+        if not partitions:
+            return {}
+        uncommitted = IsolationLevel.READ_UNCOMMITTED
+        asked = (
+            ask_offsets(self._connection, partitions, OffsetSpec.for_timestamp(0), uncommitted),
+            ask_offsets(self._connection, partitions, OffsetSpec.max_timestamp(), uncommitted),
+        )
+        oldest, newest = (answers() for answers in asked)
+        return {p: LogTimes(_timestamp_ms(oldest[p]), _timestamp_ms(newest[p])) for p in partitions}
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        """Give a topic this many partitions."""
+        from confluent_kafka.admin import NewPartitions
+
+        asked = self._admin.create_partitions([NewPartitions(topic, total)], request_timeout=self._timeout)
+        self._connection.wait(f"partitions of {topic}", asked[topic])
+
+    def commit_positions(
+        self, group: str, positions: Mapping[TopicPartition, CommittedPosition]
+    ) -> Sequence[PartitionFailure]:
+        """Commit for a group without members, with metadata and leader epoch."""
+        return commit_for(self._connection, group, [to_position(p, found) for p, found in positions.items()])
+
+    @property
+    def _admin(self) -> Any:
+        return self._connection.admin
+
+    @property
+    def _timeout(self) -> float:
+        return self._connection.timeout_seconds
+
+
+def _mechanisms(described: Any) -> dict[str, int]:
+    found = {info.mechanism.name.replace("_", "-"): info.iterations for info in described.scram_credential_infos}
+    return {name: found[name] for name in sorted(found)}
+
+
+def _timestamp_ms(found: Any) -> int | None:
+    return found.timestamp if found.offset >= 0 and found.timestamp >= 0 else None

@@ -1,0 +1,33 @@
+"""``ListOffsets`` for many partitions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from drkit.adapters.kafka.client import Connection
+from drkit.domain.kafka import TopicPartition
+
+
+def ask_offsets(
+    connection: Connection, partitions: Collection[TopicPartition], spec: Any, isolation: Any
+) -> Callable[[], dict[TopicPartition, Any]]:
+    """Ask now; the answers (``ListOffsetsResultInfo``) when they are called for.
+
+    One request per broker, whatever the number of partitions. A leader that is just being made or moved is waited for.
+    """
+    from confluent_kafka import TopicPartition as Position
+
+    def ask(some: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
+        futures = connection.admin.list_offsets(
+            {Position(p.topic, p.partition): spec for p in some},
+            isolation_level=isolation,
+            request_timeout=connection.timeout_seconds,
+        )
+        return {TopicPartition(p.topic, p.partition): future for p, future in futures.items()}
+
+    def answer(partition: TopicPartition, future: Any) -> Any:
+        return connection.wait(f"log ends of {partition}", future, lambda: ask([partition])[partition])
+
+    asked = ask(partitions)
+    return lambda: {partition: answer(partition, future) for partition, future in asked.items()}
