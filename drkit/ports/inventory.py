@@ -13,7 +13,10 @@ from drkit.ports.kafka import PartitionFailure
 
 @dataclass(frozen=True, slots=True)
 class LogTimes:
-    """Timestamps of a log's oldest record and of the newest by timestamp, in ms; None where there is none."""
+    """Timestamps of a log's first record and of the newest by timestamp, in ms; None where there is none.
+
+    ``newest_ms`` is None also where it is not known: the newest record was removed by DeleteRecords.
+    """
 
     oldest_ms: int | None
     newest_ms: int | None

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from drkit.adapters.connect.rest import ConnectCluster
 from drkit.adapters.kafka.client import Connection, client_settings
+from drkit.adapters.kafka.inventory import ConfluentInventory
 from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.config.load import load
@@ -33,11 +34,13 @@ def drkit_settings(sandbox: Sandbox) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def drkit_clients(drkit_settings: dict[str, Any]) -> Iterator[tuple[ConfluentReader, ConfluentWriter]]:
+def drkit_clients(
+    drkit_settings: dict[str, Any],
+) -> Iterator[tuple[ConfluentReader, ConfluentWriter, ConfluentInventory]]:
     """Drkit's reader and writer of the sandbox's primary."""
     connection = Connection(REGION, drkit_settings, 5.0)
     writer = ConfluentWriter(connection)
-    yield ConfluentReader(connection), writer
+    yield ConfluentReader(connection), writer, ConfluentInventory(connection)
     writer.close()
 
 
@@ -54,8 +57,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaBench]:
     if request.param == "fake":
         yield FakeBench()
         return
-    reader, writer = request.getfixturevalue("drkit_clients")
-    bench = RealBench(reader, writer, *request.getfixturevalue("administrator"))
+    bench = RealBench(*request.getfixturevalue("drkit_clients"), *request.getfixturevalue("administrator"))
     try:
         yield bench
     finally:

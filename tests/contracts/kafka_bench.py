@@ -10,16 +10,28 @@ from typing import Any, Literal, Protocol
 
 from confluent_kafka import Consumer, Producer, ShareConsumer
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
 
 from drkit.adapters.kafka.acl_wire import to_binding, to_filter
+from drkit.domain.inventory import ScramUser
 from drkit.domain.kafka import Acl, TopicPartition
-from drkit.ports import KafkaReader, KafkaWriter
+from drkit.ports import InventoryReader, InventoryWriter, KafkaReader, KafkaWriter
 from tests.fakes.kafka import FakeKafka
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 Headers = tuple[tuple[str, bytes | None], ...]
 DRKIT = "User:drkit"
+
+
+class Inventory(InventoryReader, InventoryWriter, Protocol):
+    """Both ports."""
 
 
 class OpenTransaction(Protocol):
@@ -37,6 +49,7 @@ class KafkaBench(Protocol):
 
     reader: KafkaReader
     writer: KafkaWriter
+    inventory: Inventory
 
     def name(self) -> str:
         """A name that nothing has; a topic, group or ACL resource of this name is removed with the bench."""
@@ -76,6 +89,9 @@ class KafkaBench(Protocol):
     def put_acls(self, *acls: Acl) -> None:
         """An administrator adds bindings."""
 
+    def user(self, **iterations: int) -> str:
+        """A SCRAM user of its own (underscores in names of mechanisms stand for hyphens)."""
+
 
 def rule(
     resource: str, name: str, operation: str, permission: str, *, principal: str = DRKIT, pattern: str = "literal"
@@ -96,6 +112,7 @@ class FakeBench:
         self.kafka = FakeKafka("here")
         self.reader: KafkaReader = self.kafka
         self.writer: KafkaWriter = self.kafka
+        self.inventory: Inventory = self.kafka
         self._names = 0
 
     def name(self) -> str:
@@ -135,6 +152,8 @@ class FakeBench:
     @contextmanager
     def member(self, group: str, topic: str, protocol: str = "classic") -> Iterator[None]:
         self.kafka.cluster.join(group)
+        if protocol == "consumer":
+            self.kafka.cluster.consumer_groups.add(group)
         yield
         self.kafka.cluster.leave(group)
 
@@ -146,17 +165,31 @@ class FakeBench:
     def put_acls(self, *acls: Acl) -> None:
         self.kafka.cluster.acls.update(acls)
 
+    def user(self, **iterations: int) -> str:
+        name = self.name()
+        self.kafka.cluster.users[name] = ScramUser(name, {m.replace("_", "-"): n for m, n in iterations.items()})
+        return name
+
 
 class RealBench:
     """A broker of the sandbox. ``others``: settings of its administrator, a super user."""
 
-    def __init__(self, reader: KafkaReader, writer: KafkaWriter, others: Mapping[str, Any], admin: AdminClient) -> None:
+    def __init__(
+        self,
+        reader: KafkaReader,
+        writer: KafkaWriter,
+        inventory: Inventory,
+        others: Mapping[str, Any],
+        admin: AdminClient,
+    ) -> None:
         self.reader = reader
         self.writer = writer
+        self.inventory = inventory
         self._others = {**others, "log_level": 0}
         self._admin = admin
         self._names: list[str] = []
         self._acls: list[Acl] = []
+        self._users: list[UserScramCredentialDeletion] = []
         self._producer = Producer({**self._others, "linger.ms": 5, "acks": "all"})
         self._transactional: list[Producer] = []
 
@@ -267,6 +300,15 @@ class RealBench:
         for future in self._admin.create_acls([to_binding(acl) for acl in acls]).values():
             future.result(PATIENCE_SECONDS)
 
+    def user(self, **iterations: int) -> str:
+        name = self.name()
+        for mechanism, number in iterations.items():
+            info = ScramCredentialInfo(ScramMechanism[mechanism], number)
+            made = self._admin.alter_user_scram_credentials([UserScramCredentialUpsertion(name, info, b"secret")])
+            made[name].result(PATIENCE_SECONDS)
+            self._users.append(UserScramCredentialDeletion(name, info.mechanism))
+        return name
+
     def close(self) -> None:
         """Remove everything. What cannot be removed keeps nothing else from being removed, and is an error."""
         with suppress(Exception):
@@ -275,6 +317,11 @@ class RealBench:
             removals.callback(self._remove_topics)
             removals.callback(self._remove_acls)
             removals.callback(self._remove_groups)
+            removals.callback(self._remove_users)
+
+    def _remove_users(self) -> None:
+        for deletion in self._users:
+            _finish(self._admin.alter_user_scram_credentials([deletion]))
 
     def _remove_groups(self) -> None:
         listed = {g.group_id for g in self._admin.list_consumer_groups().result(PATIENCE_SECONDS).valid}

@@ -14,6 +14,8 @@ from tests.fakes.kafka_log import FakeLog
 from tests.fakes.scripted import Scripted
 
 Position = TypeVar("Position")
+_METADATA_BYTES = 4096
+"""``offset.metadata.max.bytes``, as it is by default."""
 
 
 class InventoryCalls(Scripted):
@@ -69,9 +71,11 @@ class InventoryCalls(Scripted):
         self, group: str, positions: Mapping[TopicPartition, CommittedPosition]
     ) -> Sequence[PartitionFailure]:
         fault = self._begin("commit_positions", group)
-        failed = self.commit_for(group, positions, self.cluster.commit_positions)
+        long = [p for p, position in positions.items() if len(position.metadata.encode()) > _METADATA_BYTES]
+        short = {p: position for p, position in positions.items() if p not in long}
+        failed = self.commit_for(group, short, self.cluster.commit_positions)
         self._end(fault, "commit_positions", group)
-        return failed
+        return [*failed, *(PartitionFailure(p, "offset metadata too large") for p in long)]
 
     def commit_for(
         self,

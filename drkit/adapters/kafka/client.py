@@ -12,7 +12,7 @@ from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
 from drkit.errors import ConfigError, DrkitError
 
-_MOVES: Final = (
+MOVES: Final = (
     *("COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"),
     *("LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"),
 )
@@ -116,7 +116,7 @@ class Connection:
                 return self._result(what, future, deadline + 1.0)
             except KafkaException as error:
                 is_over = time.monotonic() + _AGAIN_SECONDS > deadline
-                passes = is_one_of(error.args[0], _MOVES) or is_lost_handshake(error.args[0])
+                passes = is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0])
                 if again is None or is_over or not passes:
                     raise translated(error, what, self.region, self._last_error) from error
             time.sleep(_AGAIN_SECONDS)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.client import MOVES, Connection
 from drkit.adapters.kafka.failures import UNSTABLE, is_one_of, translated
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError
@@ -15,6 +15,7 @@ from drkit.ports import PartitionFailure
 HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
 """How a coordinator refuses what may only be done to a group without members."""
 _UNSTABLE_SECONDS: Final = 0.02
+_AGAIN_SECONDS: Final = 0.1
 
 
 def committed_positions(
@@ -68,15 +69,20 @@ def commit_for(connection: Connection, group: str, positions: Sequence[Any]) -> 
     def ask() -> Any:
         return connection.admin.alter_consumer_group_offsets([request], request_timeout=timeout)[group]
 
-    answer = connection.wait(f"offsets of group {group}", ask(), ask).topic_partitions
-    failed = [(TopicPartition(p.topic, p.partition), p.error) for p in answer if p.error is not None]
-    # The broker answers per partition, also where it is the group that it refuses.
-    for _, error in failed:
-        if is_one_of(error, HAS_MEMBERS):
-            raise has_members(group, connection.region)
-        if is_one_of(error, ("GROUP_AUTHORIZATION_FAILED",)):
-            raise translated(KafkaException(error), f"offsets of group {group}", connection.region)
-    return [PartitionFailure(partition, error.str()) for partition, error in failed]
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = connection.wait(f"offsets of group {group}", ask(), ask).topic_partitions
+        failed = [(TopicPartition(p.topic, p.partition), p.error) for p in answer if p.error is not None]
+        # The broker answers per partition, also where it is the group that it refuses.
+        for _, error in failed:
+            if is_one_of(error, HAS_MEMBERS):
+                raise has_members(group, connection.region)
+            if is_one_of(error, ("GROUP_AUTHORIZATION_FAILED",)):
+                raise translated(KafkaException(error), f"offsets of group {group}", connection.region)
+        if time.monotonic() > deadline or not any(is_one_of(error, MOVES) for _, error in failed):
+            return [PartitionFailure(partition, error.str()) for partition, error in failed]
+        # As with positions: a coordinator that a cluster's first commit has made loads its partition.
+        time.sleep(_AGAIN_SECONDS)
 
 
 def has_members(group: str, region: str) -> RefusedError:

@@ -1,15 +1,34 @@
-"""confluent-kafka's descriptions of groups as drkit's."""
+"""confluent-kafka's listings and descriptions of groups as drkit's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.failures import translated
 from drkit.domain.inventory import CommittedPosition, GroupInventory, GroupMember, GroupType
 from drkit.domain.kafka import GroupDescription, GroupState, TopicPartition
 
 _STATES: Final = {"EMPTY": GroupState.EMPTY, "DEAD": GroupState.DEAD, "UNKNOWN": GroupState.UNKNOWN}
 _TYPES: Final = {"CLASSIC": GroupType.CLASSIC, "CONSUMER": GroupType.CONSUMER}
+
+
+def listed_groups(connection: Connection) -> Mapping[str, Any]:
+    """Every classic and consumer group as a ``ConsumerGroupListing``; one request per broker."""
+    from confluent_kafka import KafkaException
+
+    asked = connection.admin.list_consumer_groups(request_timeout=connection.timeout_seconds)
+    listed = connection.wait("list groups", asked)
+    if listed.errors:
+        # One broker that does not answer has groups of its own.
+        raise translated(KafkaException(listed.errors[0]), "list groups", connection.region)
+    return {group.group_id: group for group in listed.valid}
+
+
+def is_empty_classic(listing: Any) -> bool:
+    """Whether a ``ConsumerGroupListing`` is a classic group's without members."""
+    return listing.type.name == "CLASSIC" and state_of(listing.state) is GroupState.EMPTY
 
 
 def state_of(state: Any) -> GroupState:
@@ -24,14 +43,17 @@ def described_group(found: Any) -> GroupDescription:
 
 
 def inventoried_group(found: Any, positions: Iterable[Any]) -> GroupInventory:
-    """A ``ConsumerGroupDescription`` with the group's committed positions. Members and positions are sorted."""
-    members = [GroupMember(member.client_id, member.host) for member in found.members]
+    """A ``ConsumerGroupDescription``, or the listing of a group without members, with the committed positions.
+
+    Members and positions are sorted.
+    """
+    members = [GroupMember(member.client_id, member.host) for member in getattr(found, "members", ())]
     placed = {TopicPartition(p.topic, p.partition): committed_position(p) for p in positions}
     return GroupInventory(
         group=found.group_id,
         group_type=_TYPES.get(found.type.name, GroupType.UNKNOWN),
         state=state_of(found.state),
-        assignor=found.partition_assignor or "",
+        assignor=getattr(found, "partition_assignor", "") or "",
         members=tuple(sorted(members, key=lambda member: (member.client_id, member.host))),
         positions={partition: placed[partition] for partition in sorted(placed)},
     )

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import has_code, translated
+from drkit.adapters.kafka.failures import has_code
 from drkit.adapters.kafka.group_offsets import commit_for, committed_positions
-from drkit.adapters.kafka.group_wire import inventoried_group, to_position
+from drkit.adapters.kafka.group_wire import inventoried_group, is_empty_classic, listed_groups, to_position
 from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.domain.inventory import CommittedPosition, GroupInventory, ScramUser
 from drkit.domain.kafka import GroupState, TopicPartition
-from drkit.errors import RefusedError
+from drkit.errors import AuthError, RefusedError
 from drkit.ports import LogTimes, PartitionFailure
 
 _UNSUPPORTED: Final = ("_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION")
@@ -30,6 +30,7 @@ class ConfluentInventory:
 
     def scram_users(self) -> Mapping[str, ScramUser]:
         """Every SCRAM user with its mechanisms."""
+        self._require_describe()
         asked = self._admin.describe_user_scram_credentials(request_timeout=self._timeout)
         try:
             found = self._connection.wait("describe SCRAM users", asked)
@@ -42,34 +43,48 @@ class ConfluentInventory:
             raise
         return {name: ScramUser(name, _mechanisms(found[name])) for name in sorted(found)}
 
+    def _require_describe(self) -> None:
+        """Raise ``AuthError`` where drkit may not describe the cluster.
+
+        Brokers ask for that right (``Describe`` on ``Cluster``) before they tell their users. librdkafka (2.16.0) must
+        never see them refuse: it frees the error's text, which it has not allocated, and the process is aborted.
+        """
+        from confluent_kafka.admin import AclOperation
+
+        asked = self._admin.describe_cluster(include_authorized_operations=True, request_timeout=self._timeout)
+        allowed = self._connection.wait("describe cluster", asked).authorized_operations or ()
+        if AclOperation.DESCRIBE not in allowed:
+            raise AuthError(
+                f"{self._connection.region} does not tell drkit its SCRAM users",
+                hint="allow drkit's principal the operation Describe on the cluster",
+            )
+
     def group_inventory(self, groups: Collection[str] | None = None) -> Mapping[str, GroupInventory]:
-        """Groups with members and positions: two requests per group, all in flight at once."""
-        names = self._listed() if groups is None else sorted(set(groups))
+        """Groups with members and positions: at most two requests per group, all in flight at once."""
+        listed = listed_groups(self._connection)
+        names = sorted(listed if groups is None else set(groups))
+        # There is nothing more to tell of an empty classic group, and a cluster may have very many of them.
+        empty = {name for name in names if name in listed and is_empty_classic(listed[name])}
+        positions = committed_positions(self._connection, names)
+        described = self._describe([name for name in names if name not in empty])
+        found = {
+            name: inventoried_group(listed[name] if name in empty else described[name], positions[name])
+            for name in names
+        }
+        return {name: group for name, group in found.items() if group.state is not GroupState.DEAD}
+
+    def _describe(self, names: Sequence[str]) -> Mapping[str, Any]:
         if not names:
             return {}
 
-        def describe(some: Sequence[str]) -> Mapping[str, Any]:
+        def ask(some: Sequence[str]) -> Mapping[str, Any]:
             asked: Mapping[str, Any] = self._admin.describe_consumer_groups(some, request_timeout=self._timeout)
             return asked
 
-        def inventory(name: str) -> GroupInventory:
-            found = self._connection.wait(f"describe group {name}", described[name], lambda: describe([name])[name])
-            return inventoried_group(found, positions[name])
+        def wait(name: str, future: Any) -> Any:
+            return self._connection.wait(f"describe group {name}", future, lambda: ask([name])[name])
 
-        described = describe(names)
-        positions = committed_positions(self._connection, names)
-        inventoried = {name: inventory(name) for name in names}
-        return {name: group for name, group in inventoried.items() if group.state is not GroupState.DEAD}
-
-    def _listed(self) -> list[str]:
-        from confluent_kafka import KafkaException
-
-        asked = self._admin.list_consumer_groups(request_timeout=self._timeout)
-        listed = self._connection.wait("list groups", asked)
-        if listed.errors:
-            # One broker that does not answer has groups of its own.
-            raise translated(KafkaException(listed.errors[0]), "list groups", self._connection.region)
-        return sorted(group.group_id for group in listed.valid)
+        return {name: wait(name, future) for name, future in ask(names).items()}
 
     def log_times(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogTimes]:
         """Oldest and newest timestamps: two requests per broker, whatever the number of partitions."""
@@ -84,7 +99,7 @@ class ConfluentInventory:
             ask_offsets(self._connection, partitions, OffsetSpec.max_timestamp(), uncommitted),
         )
         oldest, newest = (answers() for answers in asked)
-        return {p: LogTimes(_timestamp_ms(oldest[p]), _timestamp_ms(newest[p])) for p in partitions}
+        return {p: _times(oldest[p], newest[p]) for p in partitions}
 
     def add_partitions(self, topic: str, total: int) -> None:
         """Give a topic this many partitions."""
@@ -111,6 +126,12 @@ class ConfluentInventory:
 def _mechanisms(described: Any) -> dict[str, int]:
     found = {info.mechanism.name.replace("_", "-"): info.iterations for info in described.scram_credential_infos}
     return {name: found[name] for name in sorted(found)}
+
+
+def _times(first: Any, newest: Any) -> LogTimes:
+    # A broker still names the newest record when DeleteRecords has removed it: it lies before the first one then.
+    is_there = 0 <= first.offset <= newest.offset
+    return LogTimes(_timestamp_ms(first), _timestamp_ms(newest) if is_there else None)
 
 
 def _timestamp_ms(found: Any) -> int | None:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.failures import has_code, translated
+from drkit.adapters.kafka.failures import has_code
 from drkit.adapters.kafka.group_offsets import committed_positions
-from drkit.adapters.kafka.group_wire import described_group, state_of
+from drkit.adapters.kafka.group_wire import described_group, listed_groups, state_of
 from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
 from drkit.adapters.kafka.topic_wire import described_topic, from_metadata
@@ -131,13 +131,8 @@ class ConfluentReader:
 
     def groups(self) -> Mapping[str, GroupDescription]:
         """Every classic and consumer group, without its members."""
-        from confluent_kafka import KafkaException
-
-        listed = self._wait("list groups", self._admin.list_consumer_groups(request_timeout=self._timeout))
-        if listed.errors:
-            # One broker that does not answer has groups of its own.
-            raise translated(KafkaException(listed.errors[0]), "list groups", self.region)
-        return {group.group_id: GroupDescription(group.group_id, state_of(group.state)) for group in listed.valid}
+        listed = listed_groups(self._connection)
+        return {name: GroupDescription(name, state_of(group.state)) for name, group in listed.items()}
 
     def foreign_groups(self) -> Mapping[str, str]:
         """``list_consumer_groups`` of librdkafka keeps classic and consumer groups only; its older call has all."""
