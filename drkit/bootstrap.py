@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from drkit.adapters.aws.objects import S3ObjectStore
+from drkit.adapters.aws.objects import Protection, S3ObjectStore
 from drkit.adapters.aws.route53 import Route53Record
 from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.connect.rest import ConnectCluster
@@ -21,11 +21,14 @@ from drkit.adapters.local.clock import SystemClock
 from drkit.adapters.local.files import LocalObjectStore, append_line, require_private
 from drkit.adapters.local.hooks import HookFenceDriver
 from drkit.adapters.local.probes import HttpHealthProbe
+from drkit.adapters.registry.rest import RestRegistry
+from drkit.backup.vault import Replica, Vault
 from drkit.config import models
 from drkit.config.chosen import Chosen
 from drkit.config.load import find_config, load
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings, resolve_path
+from drkit.config.protection import Backup, SchemaRegistry
 from drkit.config.rules import principal_of
 from drkit.config.secrets import resolve_secret
 from drkit.domain.fence import FenceScope
@@ -140,6 +143,25 @@ class _Wiring:
                 for target in self._settings.redirect
             ],
             clock=self._clock,
+            vault=Vault(self._replicas() or [Replica("the state bucket", store)]),
+        )
+
+    def _replicas(self) -> list[Replica]:
+        return [
+            Replica(f"s3://{one.bucket}", self._backup_bucket(one, one.region or name), _locked_days(one))
+            for name, region in self._settings.regions.items()
+            if (one := region.backup) is not None
+        ]
+
+    def _backup_bucket(self, backup: Backup, region: str) -> S3ObjectStore:
+        return S3ObjectStore(
+            self._session,
+            self.system_clock,
+            bucket=backup.bucket,
+            region=region,
+            prefix=backup.prefix,
+            request_seconds=self._seconds,
+            protection=Protection(backup.kms_key_id, backup.object_lock, backup.object_lock_days),
         )
 
     def _check_account(self) -> None:
@@ -154,7 +176,8 @@ class _Wiring:
 
     def append_to_local_copy(self, run_id: str, line: str) -> None:
         directory = resolve_path(self._base, self._settings.state.local_dir)
-        append_line(directory / "runs" / f"{run_id}.jsonl", line)
+        seconds = self._settings.timeouts.local_lock_seconds
+        append_line(directory / "runs" / f"{run_id}.jsonl", line, lock_seconds=seconds)
 
     def close(self) -> None:
         for writer in self._writers:
@@ -166,7 +189,7 @@ class _Wiring:
         connection = Connection(name, settings, self._seconds)
         reader, writer = ConfluentReader(connection), ConfluentWriter(connection)
         self._writers.append(writer)
-        inventory = ConfluentInventory(connection)
+        inventory, registry = ConfluentInventory(connection), self._registry(name, region.schema_registry)
         return RegionPorts(
             region=name,
             reader=reader,
@@ -179,13 +202,21 @@ class _Wiring:
             fence=self._fence(name, reader, writer, store),
             mirror=self._mirror(name, region.connect, reader),
             probes=[HttpHealthProbe(probe.name, probe.url, seconds=self._seconds) for probe in region.health.http],
+            registry=registry,
+            registry_writer=registry,
         )
 
     def _fence(self, name: str, reader: ConfluentReader, writer: ConfluentWriter, store: ObjectStore) -> FenceDriver:
         fence, cluster = self._settings.fence, self._settings.regions[name].cluster
         if isinstance(fence, models.HookFence):
-            seconds = self._settings.timeouts.fence_seconds
-            return HookFenceDriver(fence, region=name, cluster_id=cluster.cluster_id, seconds=seconds)
+            timeouts = self._settings.timeouts
+            return HookFenceDriver(
+                fence,
+                region=name,
+                cluster_id=cluster.cluster_id,
+                seconds=timeouts.fence_seconds,
+                end_seconds=timeouts.hook_end_seconds,
+            )
         scope = FenceScope(
             topic_prefix=self._settings.topic_prefix,
             canary_group=self._settings.canary_group,
@@ -210,5 +241,20 @@ class _Wiring:
         others = (into.checkpoint_connector, into.heartbeat_connector)
         return Mirror(cluster, cluster, into.source_connector, offsets.read, others)
 
+    def _registry(self, name: str, registry: SchemaRegistry | None) -> RestRegistry | None:
+        if registry is None:
+            return None
+        return RestRegistry(
+            region=name,
+            url=registry.url,
+            timeout_seconds=self._seconds,
+            username=registry.username,
+            password=self._secret(registry.password) if registry.password else None,
+        )
+
     def _secret(self, reference: str) -> str:
         return resolve_secret(reference, base=self._base)
+
+
+def _locked_days(backup: Backup) -> int | None:
+    return None if backup.object_lock is None else backup.object_lock_days

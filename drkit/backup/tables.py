@@ -17,6 +17,7 @@ from drkit.errors import RefusedError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _METADATA_KEY = "drkit"
 _CHECKSUM_KEY = "drkit.checksum"
@@ -42,12 +43,20 @@ def write_table(schema: str, columns: pa.Schema, rows: Mapping[str, Sequence[Any
     return before + _checksum(before, after) + after
 
 
+def bytes_in_memory(body: bytes) -> int:
+    """What the pages of a table take when they are opened."""
+    import pyarrow.parquet as pq
+
+    return _bytes_in_memory(pq.ParquetFile(io.BytesIO(body)).metadata)
+
+
 def read_table(
-    schema: str, columns: pa.Schema, body: bytes, name: str
+    schema: str, columns: pa.Schema, body: bytes, name: str, *, largest_bytes: int = _LARGEST_BYTES
 ) -> tuple[dict[str, list[Any]], Mapping[str, Any]]:
     """The columns of a table and what its metadata say.
 
-    Raises ``RefusedError`` for what is no such table, is damaged, or is of another version; ``name`` says which.
+    Raises ``RefusedError`` for what is no such table, is damaged, would take more than ``largest_bytes`` in memory, or
+    is of another version; ``name`` says which.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -58,9 +67,8 @@ def read_table(
         if checksum != _checksum(before, after):
             raise RefusedError(f"{name} cannot be read: it is not what was written", hint=hint)
         file = pq.ParquetFile(io.BytesIO(body), page_checksum_verification=True)
-        sizes = (file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups))
-        if sum(sizes) > _LARGEST_BYTES:
-            raise RefusedError(f"{name} would take more than {_LARGEST_BYTES} bytes", hint=hint)
+        if _bytes_in_memory(file.metadata) > largest_bytes:
+            raise RefusedError(f"{name} would take more than {largest_bytes} bytes", hint=hint)
         about = json.loads((file.metadata.metadata or {}).get(_METADATA_KEY.encode(), b"{}"))
         if not isinstance(about, dict) or about.get("schema") != schema:
             raise RefusedError(f"{name} is not a table {schema} that this drkit can read", hint=hint)
@@ -70,6 +78,10 @@ def read_table(
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RefusedError(f"{name} cannot be read: {error}", hint=hint) from error
     return table.to_pydict(), about
+
+
+def _bytes_in_memory(metadata: pq.FileMetaData) -> int:
+    return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
 def _around_checksum(body: bytes) -> tuple[bytes, bytes, bytes]:

@@ -18,6 +18,7 @@ from drkit.errors import EXIT_CODE_MEANINGS, DrkitError, ExitCode
 
 _COMMANDS: Final = {
     "abort": "drkit.cli.runs:abort",
+    "backup": "drkit.cli.backup:backup",
     "check": "drkit.cli.check:check",
     "config": "drkit.cli.config:config",
     "demo": "drkit.cli.demo:demo",
@@ -37,6 +38,7 @@ _COMMANDS: Final = {
 
 _SUMMARIES: Final = {
     "abort": "Undo an unfinished run.",
+    "backup": "Backups of topics, ACLs, users, groups and more, outside both regions.",
     "check": "Say whether a failover would be possible now.",
     "config": "Check, show and describe drkit.yaml.",
     "demo": "A failover under load between two real Kafka regions on this machine.",

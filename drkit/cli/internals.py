@@ -17,11 +17,12 @@ def internals() -> None:
 @internals.command("failpoints")
 @output_option
 def list_failpoints(output: str) -> None:
-    """List where DRKIT_FAILPOINT can kill a run: on both sides of every effect of every procedure."""
+    """List where DRKIT_FAILPOINT can kill a run: on both sides of every effect of every procedure, and of backups."""
     from drkit.engine import failpoints
     from drkit.procedures.failover import NO_RETURN_AFTER, STEPS
 
     listed = {mode.value: failpoints.names(steps, NO_RETURN_AFTER) for mode, steps in STEPS.items()}
+    listed |= {where: failpoints.outside_runs(where) for where in failpoints.OUTSIDE_RUNS}
     if output == "json":
         click.echo(json.dumps({"schema": "drkit.failpoints/1", "procedures": listed}))
         return

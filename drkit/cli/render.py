@@ -11,7 +11,7 @@ from drkit.reports.run_report import report_text
 if TYPE_CHECKING:
     from drkit.procedures.plan import Plan
 
-__all__ = ["check_text", "plan_text", "positions_text", "report_text", "runs_text", "status_text"]
+__all__ = ["aligned", "check_text", "plan_text", "positions_text", "report_text", "runs_text", "status_text"]
 
 _SHOWN_POSITIONS = 40
 
@@ -51,7 +51,7 @@ def runs_text(document: Mapping[str, Any]) -> str:
         )
         for run in document["runs"]
     ]
-    return _aligned(rows) if rows else "no runs"
+    return aligned(rows) if rows else "no runs"
 
 
 def positions_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -71,7 +71,7 @@ def positions_text(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in others[:_SHOWN_POSITIONS]
     ]
     if shown:
-        lines.append(_aligned([("group", "partition", "upstream", "downstream", "verdict", "reason"), *shown]))
+        lines.append(aligned([("group", "partition", "upstream", "downstream", "verdict", "reason"), *shown]))
     if len(others) > _SHOWN_POSITIONS:
         lines.append(f"and {len(others) - _SHOWN_POSITIONS} more; --output json has all")
     return "\n".join(lines)
@@ -105,7 +105,7 @@ def forecast_text(document: Mapping[str, Any]) -> str:
     ]
     if rows:
         head = ("group", "exact", "by drkit", "by MM2 alone", "checkpoint", f"in {document['target']}")
-        lines += ["", _aligned([head, *rows])]
+        lines += ["", aligned([head, *rows])]
     if len(document["groups"]) > len(rows):
         lines.append(f"and {len(document['groups']) - len(rows)} more groups; --output json has all")
     uncertain = [row for group in document["groups"] for row in group["not_exact"]]
@@ -169,7 +169,8 @@ def _amount(amount: Mapping[str, Any]) -> str:
     return f"{'at most ' if amount['certainty'] == 'at_most' else ''}{amount['records']}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns, two spaces apart."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -1,8 +1,4 @@
-"""How long drkit waits, for each thing that it waits for.
-
-What is not here cannot be chosen, as nothing but this machine is waited for: the lock of a local journal (2 s), the end
-of a fence hook that was told to end (2 s).
-"""
+"""How long drkit waits, for each thing that it waits for."""
 
 from __future__ import annotations
 
@@ -37,3 +33,7 @@ class Timeouts(Model):
     """How long arriving clients are watched."""
     lease_seconds: PositiveFloat = 30.0
     """A lease whose holder was silent for so long may be taken over."""
+    local_lock_seconds: PositiveFloat = 2.0
+    """Until another process lets go of this machine's copy of a journal; after that the copy lacks the event."""
+    hook_end_seconds: PositiveFloat = 2.0
+    """Between telling a fence hook that is late to end, and killing it; then until it is gone."""

@@ -25,7 +25,8 @@ class CheckOutcome(StrEnum):
 class Check:
     """One check: what was compared and with what result; ``items`` lists the first differences.
 
-    ``lost``: data records that the new primary does not have, where the check counts them.
+    ``lost``: data records that the new primary does not have, where the check counts them: ``old-side`` those behind
+    the cut, ``record-counts`` those before it.
     """
 
     name: str

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from drkit.domain.checks import Check, compared, listed, not_checked
 from drkit.domain.digests import Fingerprint, align, compare_keys
 from drkit.domain.kafka import GroupOffsets, LogRange, TopicDescription, TopicPartition
+from drkit.domain.lag import Exactly
 from drkit.domain.scope import NameFilter
 
 Rename = Callable[[str], str]
@@ -101,7 +102,10 @@ class CountPair:
 
 
 def compare_counts(counts: Mapping[TopicPartition, CountPair], left_out: Sequence[str]) -> Check:
-    """As many data records on both sides. ``left_out``: why partitions were not counted, one reason each."""
+    """As many data records on both sides. ``left_out``: why partitions were not counted, one reason each.
+
+    Lost is what the target has fewer: repeats in one partition do not make up for records that another one lacks.
+    """
     reasons = f"; {len(left_out)} partitions not counted: {listed(sorted(set(left_out)))}" if left_out else ""
     if not counts:
         return not_checked("record-counts", "no partition was counted" + reasons)
@@ -111,12 +115,13 @@ def compare_counts(counts: Mapping[TopicPartition, CountPair], left_out: Sequenc
         if pair.source != pair.target
     ]
     records = sum(pair.source for pair in counts.values())
-    return compared(
+    check = compared(
         "record-counts",
         differences,
         f"{records} records in {len(counts)} partitions{reasons}",
         of=f"{len(counts)} partitions{reasons}",
     )
+    return replace(check, lost=Exactly(sum(max(0, pair.source - pair.target) for pair in counts.values())))
 
 
 @dataclass(frozen=True, slots=True)

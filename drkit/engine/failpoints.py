@@ -24,10 +24,17 @@ AROUND_UNDO: Final = ("before-undo-intent", "after-undo-intent", "after-undo", "
 RUN: Final = "run"
 AROUND_RUN: Final = ("after-plan", "after-take-over", "before-finish", "after-finish", "after-abort-started")
 """Around what the runner itself journals: no step is called ``run``."""
+BACKUP: Final = "backup"
+PRUNE: Final = "prune"
+OUTSIDE_RUNS: Final = {
+    BACKUP: ("before-object", "after-object", "before-manifest", "after-manifest"),
+    PRUNE: ("before-manifest", "after-manifest", "before-object", "after-object"),
+}
+"""Around each object that a backup writes and that a prune removes: what is reached again in every replica."""
 
 
 def hit(where: str, point: str) -> None:
-    """Die or freeze here if the environment says so. ``where`` is a step's name, or ``RUN``."""
+    """Die or freeze here if the environment says so. ``where``: a step's name, ``RUN``, ``BACKUP`` or ``PRUNE``."""
     wanted = os.environ.get(_VARIABLE)
     if not wanted:
         return
@@ -48,3 +55,8 @@ def names(steps: Iterable[Step[Any] | type[Step[Any]]], no_return_after: str) ->
         if step.name == no_return_after:
             points = AROUND_EFFECT
     return (*found, *(f"{RUN}:{point}" for point in AROUND_RUN))
+
+
+def outside_runs(where: str) -> tuple[str, ...]:
+    """Every failpoint of ``BACKUP`` or ``PRUNE``, which journal nothing."""
+    return tuple(f"{where}:{point}" for point in OUTSIDE_RUNS[where])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from drkit.domain.kafka import TopicPartition
 
@@ -51,6 +51,9 @@ class ConnectReader(Protocol):
 
     def config(self, name: str) -> Mapping[str, str]:
         """Its configuration; empty if there is none."""
+
+    def connector_offsets(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """What it has committed, as Kafka Connect tells it: ``partition`` and ``offset``, in a fixed order."""
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
         """Last replicated upstream offset per source partition (``MirrorUtils.wrapOffset``)."""

@@ -14,8 +14,10 @@ from drkit.domain.mode import FailoverMode
 from drkit.domain.status import LastRun, status_text, status_to_json
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Clock, KafkaReader, Progress
+from drkit.procedures.backups import Backups
 from drkit.procedures.forecast import Forecaster
 from drkit.procedures.readings import Readings
+from drkit.procedures.run_history import RunHistory
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.mirror_install import apply_mirror, inspect_mirror
 from drkit.steps.world import World
@@ -45,6 +47,11 @@ class Inspection:
     def is_new(self) -> bool:
         """Whether no change of direction was ever recorded."""
         return not self._record.read().epochs
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of both regions."""
+        return Backups(self._world, lambda: self.primary, RunHistory(self._world.store).unfinished)
 
     def close(self) -> None:
         """Leave what was followed."""

@@ -42,8 +42,9 @@ def report(state: RunState) -> dict[str, Any]:
     ``rto_seconds``: decision to the first write that the new primary took, an application's if one was seen, else the
     canary's; None if there was none. ``write_outage_seconds``: from the moment at which writes were first refused to
     that write. Both are None where clocks contradict each other. ``records_lost``: 0 in planned mode once the mirror
-    was drained, and records that groups had not read and the mirror never carried, and what the old primary took behind
-    the cut, as far as verification saw it; unknown when the source was gone.
+    was drained, and what verification found all the same: records up to the cut that the new primary has fewer of
+    (where they were not counted, those that groups had not read and the mirror never carried), and what the old primary
+    took behind the cut; unknown when the source was gone.
     ``state``: only where a directory stood in for the state bucket, ``local:DIR``.
     ``objectives``: what was aimed at, whether it was met (None: not known), and what the operator accepted instead.
     """
@@ -200,17 +201,18 @@ def _lost(state: RunState) -> dict[str, Any]:
     if state.plan.mode is FailoverMode.PLANNED:
         # Before the drain succeeded nothing was given up: the run would stop rather than lose a record.
         is_drained = drained is not None and drained.outcome is StepOutcome.SUCCEEDED
-        behind = _behind_the_cut(state)
-        is_known = is_drained and never is not None and behind is not None
-        return {"known": (never or 0) + (behind or 0), "unknown": not is_known}
+        behind, fewer = _found_lost(state, "old-side"), _found_lost(state, "record-counts")
+        is_known = is_drained and never is not None and behind is not None and fewer is not None
+        # What was never mirrored is missing when both sides are counted, too: it is lost once.
+        return {"known": max(never or 0, fewer or 0) + (behind or 0), "unknown": not is_known}
     return {"known": never or 0, "unknown": True}
 
 
-def _behind_the_cut(state: RunState) -> int | None:
-    """Records that the old primary took after the cut, and the new one will never have; None where nobody knows."""
+def _found_lost(state: RunState, name: str) -> int | None:
+    """Records that a check of the verification found missing on the new primary; None where nobody knows."""
     checks: Sequence[Mapping[str, Any]] = state.evidence.get("verify", {}).get("checks", ())
     # Journals from before this was counted do not have it, nor does a run that has not come to it.
-    found: list[Mapping[str, Any]] = [check["lost"] for check in checks if "lost" in check]
+    found: list[Mapping[str, Any]] = [check["lost"] for check in checks if check["name"] == name and "lost" in check]
     if any(lost["certainty"] != "exact" for lost in found):
         return None
     return sum(int(lost["records"]) for lost in found)

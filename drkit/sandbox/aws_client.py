@@ -15,9 +15,11 @@ AWS_REGION: Final = "ap-southeast-1"
 @overload
 def aws_client(service: Literal["route53"], endpoint_url: str, *, deadline_seconds: float = ...) -> Route53Client: ...
 @overload
-def aws_client(service: Literal["s3"], endpoint_url: str, *, deadline_seconds: float = ...) -> S3Client: ...
 def aws_client(
-    service: Literal["route53", "s3"], endpoint_url: str, *, deadline_seconds: float = 5
+    service: Literal["s3"], endpoint_url: str, *, region: str = ..., deadline_seconds: float = ...
+) -> S3Client: ...
+def aws_client(
+    service: Literal["route53", "s3"], endpoint_url: str, *, region: str = AWS_REGION, deadline_seconds: float = 5
 ) -> Route53Client | S3Client:
     """A client that needs, and uses, nothing of the user's own AWS settings: no credentials, profile or proxy."""
     import boto3
@@ -29,7 +31,7 @@ def aws_client(
     return boto3.Session(botocore_session=bare).client(
         service,
         endpoint_url=endpoint_url,
-        region_name=AWS_REGION,
+        region_name=region,
         aws_access_key_id="sandbox",
         aws_secret_access_key="sandbox",  # noqa: S106 - moto takes any
         config=Config(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drkit.errors import StoppedError
 from drkit.sandbox.aws_client import AWS_REGION, aws_client
-from drkit.sandbox.layout import PRIMARY, Layout
+from drkit.sandbox.layout import PRIMARY, STANDBY, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 PROJECT: Final = "genai-demo"
 EVENTS: Final = ("order.confirmed", "order.cancelled", "payment.settled", "customer.registered", "inventory.reserved")
@@ -17,6 +17,10 @@ ZONE: Final = "genai-demo.internal."
 BOOTSTRAP_NAME: Final = "kafka.genai-demo.internal"
 RECORD_TTL_SECONDS: Final = 1
 STATE_BUCKET: Final = "drkit-state"
+BACKUP_BUCKETS: Final = {name: f"drkit-backups-{name}" for name in (PRIMARY, STANDBY)}
+"""Each region has one, in itself."""
+BUCKETS: Final = {STATE_BUCKET: AWS_REGION, **{bucket: region for region, bucket in BACKUP_BUCKETS.items()}}
+"""Every bucket, and its region."""
 PARTITIONS: Final = 6
 
 _REQUEST_SECONDS: Final = 15.0
@@ -49,13 +53,15 @@ def create_topics(settings: Mapping[str, str | int | float | bool], topics: Mapp
                 ) from error
 
 
-def create_buckets(endpoint_url: str, buckets: Sequence[str]) -> None:
-    """Create the buckets that are missing."""
+def create_buckets(endpoint_url: str, buckets: Mapping[str, str]) -> None:
+    """Create the buckets that are missing: name to region."""
     s3 = aws_client("s3", endpoint_url)
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    for bucket in buckets:
+    for bucket, region in buckets.items():
         if bucket not in existing:
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": AWS_REGION})
+            # moto takes a bucket of any region at one endpoint.
+            where: Any = {"LocationConstraint": region}
+            aws_client("s3", endpoint_url, region=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
 
 
 def create_zone(layout: Layout) -> str:

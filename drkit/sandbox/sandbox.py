@@ -27,7 +27,7 @@ from drkit.sandbox.layout import PRIMARY, REGIONS, Layout
 from drkit.sandbox.processes import Processes, ProcessState
 from drkit.sandbox.provisioning import (
     BOOTSTRAP_NAME,
-    STATE_BUCKET,
+    BUCKETS,
     canary_topic,
     create_buckets,
     create_topics,
@@ -190,7 +190,7 @@ class Sandbox:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            create_buckets(identity.layout.aws_url, [STATE_BUCKET])
+            create_buckets(identity.layout.aws_url, BUCKETS)
             return create_zone(identity.layout)
         except (BotoCoreError, ClientError) as error:
             raise StoppedError(

@@ -9,7 +9,7 @@ from typing import Final
 from drkit.sandbox.aws_client import AWS_REGION
 from drkit.sandbox.directory import Directory, Identity
 from drkit.sandbox.layout import PRIMARY, RegionLayout
-from drkit.sandbox.provisioning import BOOTSTRAP_NAME, PROJECT, RECORD_TTL_SECONDS, STATE_BUCKET, ZONE
+from drkit.sandbox.provisioning import BACKUP_BUCKETS, BOOTSTRAP_NAME, PROJECT, RECORD_TTL_SECONDS, STATE_BUCKET, ZONE
 
 _HEAD: Final = """\
 # The drkit.yaml of a sandbox, written by `drkit sandbox up` and removed by `drkit sandbox down`.
@@ -42,6 +42,9 @@ _REGION: Final = """\
     mirror_auth: {{mechanism: scram-sha-512, username: mirror, password: {mirror_password}}}
   connect:
     url: "{connect_url}"
+  # Every backup goes to the buckets of both regions.
+  backup:
+    bucket: {backup_bucket}
   health:
     samples: 3
     interval_seconds: 0.3
@@ -121,5 +124,6 @@ def _region_text(identity: Identity, directory: Directory, region: RegionLayout)
         password=json.dumps(f"file:{directory.password_file('drkit')}"),
         mirror_password=json.dumps(directory.mirror_password),
         connect_url=region.connect_url,
+        backup_bucket=BACKUP_BUCKETS[region.name],
     )
     return textwrap.indent(text, "  ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from drkit.backup.vault import Vault
 from drkit.config.models import Settings
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.scope import NameFilter
@@ -74,6 +75,8 @@ class World:
     store: ObjectStore
     redirects: Sequence[RedirectWriter]
     clock: Clock
+    vault: Vault
+    """Backups of both regions; where no region has a bucket for them, in the state bucket."""
     stand_in: StandIn | None = None
     """Where a directory stands in for the state bucket: ``store`` is its store then."""
 

@@ -82,6 +82,9 @@ def test_a_connector_is_made_stopped_and_given_its_offsets(connect: ConnectBench
     assert connect.connect.source_offsets(name) == {partition: 41, other: 0}
     connect.connect.set_source_offsets(name, alias, {partition: 5})
     assert connect.connect.source_offsets(name) == {partition: 5, other: 0}
+    told = [(one["partition"], one["offset"]) for one in connect.connect.connector_offsets(name)]
+    assert [(where["topic"], where["partition"], at["offset"]) for where, at in told] == [(*partition, 5), (*other, 0)]
+    assert connect.connect.connector_offsets(connect.name()) == ()
     # A configuration that is put again leaves the state as it is.
     connect.connect.put(name, {**config, "tasks.max": "2"})
     assert connect.connect.config(name)["tasks.max"] == "2"

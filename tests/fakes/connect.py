@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError
@@ -48,6 +49,11 @@ class FakeConnect(Scripted):
     def config(self, name: str) -> Mapping[str, str]:
         self._begin("config", name)
         return dict(self.configs.get(name, {}))
+
+    def connector_offsets(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        found = sorted(self.source_offsets(name).items())
+        where = [{"cluster": "source", "partition": p.partition, "topic": p.topic} for p, _ in found]
+        return tuple({"partition": p, "offset": {"offset": one}} for p, (_, one) in zip(where, found, strict=True))
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
         self._begin("source_offsets", name)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drkit.adapters.kafka.acl_fence import AclFence
+from drkit.backup.vault import Replica, Vault
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
 from drkit.domain.fence import FenceScope
@@ -24,6 +25,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.connect import FakeConnect
 from tests.fakes.kafka import DRKIT, FakeCluster, FakeKafka
 from tests.fakes.machine import Machine
+from tests.fakes.registry import FakeRegistry
 
 SOURCE, TARGET = "taipei", "tokyo"
 APPLICATION = "User:orders"
@@ -33,10 +35,14 @@ RUN_ID = "20260101t000000z-failover-1"
 
 
 class FakeService:
-    """``shop`` in staging: taipei is primary, and mirrored into tokyo, where drkit watches and acts."""
+    """``shop`` in staging: taipei is primary, and mirrored into tokyo, where drkit watches and acts.
 
-    def __init__(self, settings: Settings) -> None:
+    ``has_registries``: each region has a schema registry.
+    """
+
+    def __init__(self, settings: Settings, *, has_registries: bool = False) -> None:
         self.settings = settings
+        self.registries = {name: FakeRegistry() for name in settings.regions} if has_registries else {}
         self.clock = Machine(FakeClock())
         self.source = _region(settings, SOURCE)
         self.target = _region(settings, TARGET)
@@ -52,8 +58,14 @@ class FakeService:
             self.connect.put(name, {"connector.class": "MirrorSourceConnector"})
         self._carried: dict[TopicPartition, int] = {}
         redirects: list[RedirectWriter] = [self.redirect]
+        self.buckets = {region: FakeObjectStore() for region in (SOURCE, TARGET)}
         self.world = World(
-            settings, {r.region: self._ports(r) for r in (self.source, self.target)}, self.store, redirects, self.clock
+            settings,
+            {r.region: self._ports(r) for r in (self.source, self.target)},
+            self.store,
+            redirects,
+            self.clock,
+            Vault([Replica(region, store) for region, store in self.buckets.items()]),
         )
 
     @property
@@ -141,7 +153,8 @@ class FakeService:
         source, *others = self.flow.connectors
         mirror = Mirror(self.connect, self.connect, source, positions, tuple(others))
         into_target = mirror if kafka is self.target else None
-        return RegionPorts(kafka.region, kafka, kafka, kafka, kafka, kafka, fence, into_target)
+        registry = self.registries.get(kafka.region)
+        return RegionPorts(kafka.region, kafka, kafka, kafka, kafka, kafka, fence, into_target, (), registry, registry)
 
 
 def _region(settings: Settings, name: str) -> FakeKafka:

@@ -10,8 +10,10 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from drkit.adapters.aws.calls import AwsRejection
 from drkit.adapters.aws.session import AwsSession
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _CHUNK_BYTES = 1 << 18
+_ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How objects are kept: encrypted with a key of AWS KMS, and locked for some days (S3 Object Lock)."""
+
+    kms_key_id: str | None = None
+    lock_mode: Literal["governance", "compliance"] | None = None
+    lock_days: int = 0
 
 
 class S3ObjectStore:
@@ -37,7 +49,15 @@ class S3ObjectStore:
     """
 
     def __init__(
-        self, session: AwsSession, clock: Clock, *, bucket: str, region: str, prefix: str = "", request_seconds: float
+        self,
+        session: AwsSession,
+        clock: Clock,
+        *,
+        bucket: str,
+        region: str,
+        prefix: str = "",
+        request_seconds: float,
+        protection: Protection = Protection(),
     ) -> None:
         self._session = session
         self._calls = session.calls
@@ -46,6 +66,7 @@ class S3ObjectStore:
         self._region = region
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._request_seconds = request_seconds
+        self._protection = protection
         self._owner: dict[str, Any] = {"ExpectedBucketOwner": session.account_id} if session.account_id else {}
 
     def get(self, key: str) -> StoredObject | None:
@@ -119,6 +140,7 @@ class S3ObjectStore:
             Body=body,
             ChecksumSHA256=checksum,
             **condition,
+            **self._protected(),
             **self._owner,
         )
         try:
@@ -127,6 +149,16 @@ class S3ObjectStore:
             if rejection.status == 412 or rejection.code == "NoSuchKey":
                 raise PreconditionFailed(rejection.message) from rejection
             raise self._explained(rejection) from rejection
+
+    def _protected(self) -> dict[str, Any]:
+        """Parameters of ``PutObject`` (Amazon S3 API reference)."""
+        found: dict[str, Any] = {}
+        if self._protection.kms_key_id is not None:
+            found |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._protection.kms_key_id}
+        if self._protection.lock_mode is not None:
+            until = self._clock.now() + timedelta(days=self._protection.lock_days)
+            found |= {"ObjectLockMode": self._protection.lock_mode.upper(), "ObjectLockRetainUntilDate": until}
+        return found
 
     def _body(self, what: str, response: GetObjectOutputTypeDef) -> bytes:
         # The socket's timeout bounds each read; a server that sends drop by drop is stopped here.
@@ -142,5 +174,8 @@ class S3ObjectStore:
     def _explained(self, rejection: AwsRejection) -> RefusedError:
         if rejection.code == "NoSuchBucket":
             hint = f"create the bucket {self._bucket} in {self._region}, with versioning, or correct drkit.yaml"
+            return RefusedError(rejection.message, hint=hint)
+        if rejection.code in _ELSEWHERE:
+            hint = f"the bucket {self._bucket} is not in {self._region}: correct the region beside it in drkit.yaml"
             return RefusedError(rejection.message, hint=hint)
         return rejection

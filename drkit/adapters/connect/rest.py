@@ -1,25 +1,29 @@
-"""``ConnectReader`` and ``ConnectWriter`` over HTTP (KIP-875 offsets, KIP-980 initial state, KIP-745 restart)."""
+"""``ConnectReader`` and ``ConnectWriter`` over HTTP (KIP-875 offsets, KIP-980 initial state, KIP-745 restart).
+
+A worker that has just begun answers before it has read what its cluster holds, and says 404 of connectors that exist
+(``AbstractHerder`` looks into the configuration that it has so far). Its ``GET /health`` (KIP-1017, since Kafka 3.9)
+tells that from one that knows: no 404 is believed, and no list of connectors, while it says anything but healthy.
+Before 3.9 there is no ``/health``, and nothing to tell them apart by.
+"""
 
 from __future__ import annotations
 
-import base64
-import http.client
+import http
 import json
-import socket
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from drkit.adapters.json_http import JsonServer, document
 from drkit.domain.kafka import TopicPartition
-from drkit.errors import AuthError, RefusedError, UnreachableError
+from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
 
-_MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _RETRY_SECONDS: Final = 0.2
+_NOT_READY: Final = ("starting", "unhealthy")
+"""``WorkerStatus`` of KIP-1017, beside ``healthy``."""
 
 Answer = TypeVar("Answer")
 
@@ -40,7 +44,8 @@ class ConnectCluster:
         return self._read("GET /", lambda: str(found["kafka_cluster_id"]))
 
     def connectors(self) -> Mapping[str, ConnectorStatus]:
-        """Every connector, in one request."""
+        """Every connector, in one request to a worker that is ready."""
+        self._await_ready(time.monotonic() + self.timeout_seconds)
         found = self._expect("GET", "/connectors?expand=status")
         return self._read(
             "GET /connectors", lambda: {name: _status(item["status"]) for name, item in found.items() if item["status"]}
@@ -57,6 +62,14 @@ class ConnectCluster:
         """Its configuration; empty if there is none."""
         found = self._request("GET", f"{_path(name)}/config") or {}
         return self._read(f"the configuration of {name}", lambda: dict(found.items()))
+
+    def connector_offsets(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """What it has committed, in the order of the partitions' JSON; empty if there is no such connector."""
+        found = self._request("GET", f"{_path(name)}/offsets") or {"offsets": []}
+        return self._read(
+            f"the offsets of {name}",
+            lambda: tuple(sorted(found["offsets"], key=lambda entry: json.dumps(entry["partition"], sort_keys=True))),
+        )
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
         """Last replicated upstream offset per source partition.
@@ -109,14 +122,7 @@ class ConnectCluster:
         self._expect("PATCH", f"{_path(name)}/offsets", {"offsets": entries})
 
     def _read(self, what: str, parse: Callable[[], Answer]) -> Answer:
-        """An answer's meaning. What answers may be a proxy, or a later Kafka Connect."""
-        try:
-            return parse()
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RefusedError(
-                f"Kafka Connect at {self.region} answered {what} with what drkit cannot read: {error!r}",
-                hint="is connect.url the address of a Kafka Connect worker?",
-            ) from error
+        return self._server.read(what, parse)
 
     def _expect(self, method: str, path: str, body: object = None) -> Any:
         found = self._request(method, path, body)
@@ -125,88 +131,62 @@ class ConnectCluster:
         return found
 
     def _request(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's JSON (an empty mapping if it has none), or None for 404. A 409 is tried again."""
+        """The answer's JSON (an empty mapping if it has none), or None for 404 of a worker that is ready.
+
+        A 409, and a 404 of a worker that was not ready, are tried again.
+        """
         deadline = time.monotonic() + self.timeout_seconds
+        is_known_ready = False
         while True:
-            status, text = self._exchange(method, path, body, deadline)
+            status, text = self._server.exchange(method, path, body, deadline)
             if status == http.HTTPStatus.CONFLICT and time.monotonic() + _RETRY_SECONDS < deadline:
                 # The cluster rebalances: the request was not taken.
                 time.sleep(_RETRY_SECONDS)
                 continue
-            return self._answer(status, text, f"{method} {path}")
+            if status == http.HTTPStatus.NOT_FOUND and not is_known_ready and self._await_ready(deadline):
+                # It may have become ready in between: only what it says now counts.
+                is_known_ready = True
+                continue
+            return self._server.answer(status, text, f"{method} {path}")
 
-    def _exchange(self, method: str, path: str, body: object, deadline: float) -> tuple[int, bytes]:
-        address = urllib.parse.urlsplit(self.url)
-        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        seconds = max(0.05, deadline - time.monotonic())
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        if self.username is not None:
-            credentials = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
-            headers["Authorization"] = f"Basic {credentials}"
-        payload = None if body is None else json.dumps(body)
-        exchange = _Exchange(kind(address.netloc, timeout=seconds))
-        exchange.begin(method, address.path.rstrip("/") + path, payload, headers)
-        if exchange.is_over.wait(seconds) and exchange.answer is not None:
-            return exchange.answer
-        exchange.hang_up()
-        reason = exchange.error or "no whole answer in time"
-        raise UnreachableError(
-            f"Kafka Connect at {self.region} ({self.url}) does not answer: {str(reason) or type(reason).__name__}",
-            hint="is the worker up, and its REST port reachable from here?",
-        ) from exchange.error
+    def _await_ready(self, deadline: float) -> bool:
+        """Wait until the worker has read what its cluster holds; False where it cannot tell (Kafka before 3.9).
 
-    def _answer(self, status: int, text: bytes, what: str) -> Any:
-        if status == http.HTTPStatus.NOT_FOUND:
-            return None
-        if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-            raise AuthError(f"Kafka Connect at {self.region} refused {what} ({status})", hint="check connect.username")
-        if http.HTTPStatus.MULTIPLE_CHOICES <= status < http.HTTPStatus.BAD_REQUEST:
-            raise RefusedError(
-                f"Kafka Connect at {self.region} answered {what} with a redirect ({status})",
-                hint="connect.url must be the worker's own address: redirects are not followed",
-            )
-        try:
-            document = json.loads(text) if text.strip() else {}
-        except ValueError as error:
-            if status < http.HTTPStatus.BAD_REQUEST:
-                raise RefusedError(f"Kafka Connect at {self.region} answered {what} with no JSON") from error
-            document = {}
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            reason = str(document.get("message", "")) if isinstance(document, dict) else ""
-            raise RefusedError(f"Kafka Connect at {self.region} refused {what} ({status}): {reason[:500]}")
-        return document
+        Raises ``UnreachableError`` for one that does not become ready in time. While it begins, a worker takes up to
+        10 s for this answer (``RestRequestTimeout.healthCheckTimeoutMs``).
+        """
+        while True:
+            try:
+                status, text = self._server.exchange("GET", "/health", None, deadline)
+            except UnreachableError as error:
+                raise self._not_ready("it does not answer GET /health") from error
+            if status == http.HTTPStatus.NOT_FOUND:
+                return False
+            found = document(text)
+            if found.get("status") not in _NOT_READY:
+                return self._require_healthy(status, text)
+            if time.monotonic() + _RETRY_SECONDS >= deadline:
+                raise self._not_ready(f"{found['status']}: {found.get('message', '')}")
+            time.sleep(_RETRY_SECONDS)
 
+    def _require_healthy(self, status: int, text: bytes) -> bool:
+        found = self._server.answer(status, text, "GET /health")
+        if not isinstance(found, dict) or found.get("status") != "healthy":
+            # Something that answers every path is no Kafka Connect.
+            raise self._server.unreadable("GET /health", repr(text[:100]))
+        return True
 
-class _Exchange:
-    """One request in a thread of its own: no timeout of a socket bounds name resolution, or an answer in drops."""
+    def _not_ready(self, reason: str) -> UnreachableError:
+        return UnreachableError(
+            f"the Kafka Connect worker at {self.region} ({self.url}) is not ready, and does not know its connectors: "
+            f"{reason[:500]}",
+            hint="a worker that has just begun takes up to a minute; if it stays so, its log says what it waits for",
+        )
 
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        self._connection = connection
-        self.is_over = threading.Event()
-        self.answer: tuple[int, bytes] | None = None
-        self.error: Exception | None = None
-
-    def begin(self, *request: Any) -> None:
-        """Send it."""
-        threading.Thread(target=self._run, args=request, name="connect", daemon=True).start()
-
-    def hang_up(self) -> None:
-        """End whatever the thread waits for; it closes the connection itself."""
-        open_socket = self._connection.sock
-        if open_socket is not None:
-            with suppress(OSError):
-                open_socket.shutdown(socket.SHUT_RDWR)
-
-    def _run(self, method: str, path: str, payload: str | None, headers: Mapping[str, str]) -> None:
-        try:
-            self._connection.request(method, path, payload, dict(headers))
-            answer = self._connection.getresponse()
-            self.answer = answer.status, answer.read(_MAX_BODY_BYTES)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self.error = error
-        finally:
-            self._connection.close()
-            self.is_over.set()
+    @property
+    def _server(self) -> JsonServer:
+        name = f"Kafka Connect at {self.region}"
+        return JsonServer(name, "a Kafka Connect worker", "connect", self.url, self.username, self.password)
 
 
 def _path(name: str) -> str:

@@ -26,7 +26,6 @@ _HEADER = re.compile(rb"drkit-object/1 ([0-9a-f]{32})\n")
 _INCOMING = ".incoming"
 _LOCK = ".lock"
 _POLL_SECONDS = 0.002
-_APPEND_SECONDS = 2.0
 
 
 class LocalObjectStore:
@@ -149,12 +148,13 @@ def require_private(directory: Path) -> None:
         raise RefusedError(f"others may write to {directory}", hint=f"chown it to yourself, and chmod 700 {directory}")
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, *, lock_seconds: float = 2.0) -> None:
     """Append one line to a file of mode 0600 and make it durable before returning.
 
     Directories are made with mode 0700. A line torn by a crash stays a line by itself: this one begins behind it.
     Lines of several threads and processes do not mix. Raises ``RefusedError`` when the line could not be written
-    (``UnreachableError`` if somebody else holds the file), and ``ValueError`` for one that holds a line break.
+    (``UnreachableError`` if somebody else holds the file for ``lock_seconds``), and ``ValueError`` for one that holds
+    a line break.
     """
     if "\n" in line or "\r" in line:
         raise ValueError("a line cannot hold a line break")
@@ -162,7 +162,7 @@ def append_line(path: Path, line: str) -> None:
         is_new = not path.exists()
         _make_directories(path.parent)
         with _open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
-            _lock(file, _APPEND_SECONDS, path)
+            _lock(file, lock_seconds, path)
             size = os.fstat(file.fileno()).st_size
             is_torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
             _write_durably(file, b"\n" * is_torn + line.encode() + b"\n")

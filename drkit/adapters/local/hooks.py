@@ -16,8 +16,6 @@ from drkit.config.models import HookFence
 from drkit.errors import RefusedError, StoppedError, UnknownOutcomeError
 
 _KEPT_BYTES = 4096
-_GRACE_SECONDS = 2.0
-"""Between asking a command that is late to end, and ending it."""
 _LINGER_SECONDS = 0.2
 """How long the output of a command that has ended is read on, in case a child of it holds the pipe."""
 
@@ -30,13 +28,16 @@ class HookFenceDriver:
 
     Every call raises ``RefusedError`` for a command that cannot be started, ``StoppedError`` with what it said for
     one that fails, and ``UnknownOutcomeError`` for one that had to be killed at its deadline, with its whole process
-    group.
+    group. ``end_seconds``: what such a command gets to end by itself, before it is killed.
     """
 
-    def __init__(self, fence: HookFence, *, region: str, cluster_id: str, seconds: float) -> None:
+    def __init__(
+        self, fence: HookFence, *, region: str, cluster_id: str, seconds: float, end_seconds: float = 2.0
+    ) -> None:
         self._fence = fence
         self._environment = {"DRKIT_REGION": region, "DRKIT_CLUSTER_ID": cluster_id}
         self._seconds = seconds
+        self._end_seconds = end_seconds
 
     def put_producers(self) -> Mapping[str, object]:
         """Stop the applications' writes; the command, how long it took and what it said."""
@@ -63,7 +64,7 @@ class HookFenceDriver:
         # Only the program's name is shown: its arguments may say more than a report should.
         label = f"the hook {printable(command[0], limit=200)} ({action}, {scope})"
         environment = {**os.environ, **self._environment, "DRKIT_SCOPE": scope}
-        status, said = _run_command(label, command, environment, self._seconds)
+        status, said = _run_command(label, command, environment, self._seconds, self._end_seconds)
         seconds = time.monotonic() - started
         if status is None:
             raise UnknownOutcomeError(
@@ -81,7 +82,7 @@ def _quoted(said: str) -> str:
 
 
 def _run_command(
-    label: str, command: Sequence[str], environment: Mapping[str, str], seconds: float
+    label: str, command: Sequence[str], environment: Mapping[str, str], seconds: float, end_seconds: float
 ) -> tuple[int | None, str]:
     """Exit status (negative: signal; None: killed at the deadline) and the end of the output."""
     deadline = time.monotonic() + seconds
@@ -103,7 +104,7 @@ def _run_command(
             # Also when drkit is interrupted: nothing of a hook goes on unseen.
             is_late = process.poll() is None
             if is_late:
-                _end_group(process)
+                _end_group(process, end_seconds)
     return None if is_late else process.returncode, printable(said, limit=_KEPT_BYTES)
 
 
@@ -130,10 +131,10 @@ def _read_output(process: subprocess.Popen[bytes], output: IO[bytes], deadline: 
     return kept
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _end_group(process: subprocess.Popen[bytes], seconds: float) -> None:
     # SIGKILL in any case: the first process may have gone, but not what it started.
     for kind in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, kind)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(seconds)

@@ -146,7 +146,7 @@ def test_show_is_a_file_with_the_same_meaning(here: Path, capsys: pytest.Capture
         "request_seconds": 10.0, "health_seconds": 3.0, "dns_seconds": 2.0, "aws_setup_seconds": 5.0,
         "journal_seconds": 30.0, "fence_seconds": 30.0, "drain_seconds": 120.0, "consumers_seconds": 0.5,
         "mirror_start_seconds": 60.0, "mirror_stop_seconds": 60.0, "redirect_seconds": 120.0,
-        "clients_seconds": 30.0, "lease_seconds": 30.0,
+        "clients_seconds": 30.0, "lease_seconds": 30.0, "local_lock_seconds": 2.0, "hook_end_seconds": 2.0,
     }  # fmt: skip
 
 

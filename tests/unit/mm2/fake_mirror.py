@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from drkit.backup.vault import Vault
 from drkit.config.models import Settings
 from drkit.domain.kafka import ClusterDescription, PartitionDescription, TopicDescription
 from drkit.ports import ConnectorState, ConnectorStatus, FenceDriver, ObjectStore
@@ -119,5 +120,5 @@ def fake_world(settings: Settings) -> FakeMirrorWorld:
         )
         for name in settings.regions
     }
-    world = World(settings, regions, cast("ObjectStore", None), (), clock)
+    world = World(settings, regions, cast("ObjectStore", None), (), clock, Vault(()))
     return FakeMirrorWorld(settings, world, clusters, connects, clock)

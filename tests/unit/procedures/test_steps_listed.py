@@ -24,9 +24,10 @@ def test_the_steps_are_those_of_a_run(mode: Mode) -> None:
 def test_failpoints_are_listed_for_both_modes() -> None:
     answer = CliRunner().invoke(cli, ["internals", "failpoints", "--output", "json"])
     listed = json.loads(answer.stdout)["procedures"]
-    assert listed.keys() == {"planned", "disaster"}
-    for mode, names in listed.items():
-        effects = {step.name for step in STEPS[Mode(mode)] if step.is_effect}
+    assert listed.keys() == {"planned", "disaster", *failpoints.OUTSIDE_RUNS}
+    for mode in Mode:
+        names = listed[mode.value]
+        effects = {step.name for step in STEPS[mode] if step.is_effect}
         assert {f"{step}:{point}" for step in effects for point in failpoints.AROUND_EFFECT} <= set(names)
     lines = CliRunner().invoke(cli, ["internals", "failpoints"]).stdout.splitlines()
     assert "planned  redirect:after-apply" in lines

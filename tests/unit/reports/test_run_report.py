@@ -208,6 +208,20 @@ def test_what_the_old_side_took_behind_the_cut_is_lost(
     assert (objective["name"], objective["met"]) == ("rpo_records", met)
 
 
+@pytest.mark.parametrize(
+    ("never", "fewer", "behind", "lost"),
+    [(0, 3, 0, 3), (2, 3, 0, 3), (2, 0, 0, 2), (0, 3, 4, 7), (2, 3, 4, 7), (0, 0, 0, 0)],
+)
+def test_records_that_the_new_primary_has_fewer_of_are_lost(never: int, fewer: int, behind: int, lost: int) -> None:
+    """What was never mirrored is among them; what came behind the cut is not."""
+    found = {"old-side": behind, "record-counts": fewer}
+    checks = [{"name": name, "lost": {"records": n, "certainty": "exact"}} for name, n in found.items()]
+    offsets = {**EVIDENCE["translate-offsets"]["offsets"], "never_mirrored": never}
+    evidence = {**EVIDENCE, "translate-offsets": {"offsets": offsets}, "verify": {"checks": checks}}
+    document = report(run([*done(*STEPS, evidence=evidence), FINISHED]))
+    assert document["records_lost"] == {"known": lost, "unknown": False}
+
+
 def test_what_was_undone_is_no_evidence() -> None:
     events = [
         *done(*STEPS[:6]),

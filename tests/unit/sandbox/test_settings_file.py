@@ -6,6 +6,7 @@ import pytest
 
 from drkit.config.load import load
 from drkit.sandbox.directory import Directory, Request, new_identity
+from drkit.sandbox.provisioning import BACKUP_BUCKETS
 from drkit.sandbox.settings_file import settings_text
 
 
@@ -28,6 +29,9 @@ def test_the_file_is_a_valid_configuration(tmp_path: Path, name: str, *, single_
         assert cluster.bootstrap == str(region.broker)
         assert target.values[region.name] == (identity.layout.record_value(region.name),)
         assert cluster.mirror_auth is not None
+        backup = settings.regions[region.name].backup
+        assert backup is not None
+        assert backup.bucket == BACKUP_BUCKETS[region.name]
     assert str(directory.root) in settings.state.local_dir
     text = directory.config.read_text()
     assert not any(directory.password(user) in text for user in ("admin", "mirror", "drkit", "app"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from drkit.domain.kafka import (
     Acl,
@@ -215,6 +215,9 @@ class MemoryConnect:
 
     def config(self, name: str) -> Mapping[str, str]:
         _unused()
+
+    def connector_offsets(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        return ()
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
         self._ask()

@@ -119,6 +119,17 @@ def test_a_lost_record_is_found_by_count_and_digest() -> None:
     found = differences(both.verify())
     assert found["record-counts"] == ("shop.orders-0: 29 records, not 30",)
     assert found["digests"][0].startswith("shop.orders-0: 1 missing, 0 unexpected")
+    assert named(both.verify(), "record-counts").lost == Exactly(1)
+
+
+def test_repeats_in_one_partition_do_not_make_up_for_what_another_lacks() -> None:
+    both = Mirrored()
+    both.target.logs[P].entries[-4] = None
+    both.target.copy(both.record(Q, -1), Q)
+    both.cut = {**both.cut, Q: PartitionCut(None, both.record(Q, -1).offset, both.target.logs[Q].end)}
+    counts = named(both.verify(), "record-counts")
+    assert counts.items == ("shop.orders-0: 29 records, not 30", "shop.orders-1: 31 records, not 30")
+    assert counts.lost == Exactly(1)
 
 
 def test_a_record_changed_on_its_way_is_found_by_digest_alone() -> None:

@@ -171,7 +171,10 @@ def test_the_first_line_of_the_first_failure_is_kept(server: ScriptedHttpServer)
 def test_names_are_quoted_and_the_path_of_the_url_is_kept(server: ScriptedHttpServer) -> None:
     server.default = reply_json(404, {})
     ConnectCluster("here", f"{server.url}/connect/", SECONDS).status("a/b ?#")
-    assert [request.target for request in server.requests] == ["/connect/connectors/a%2Fb%20%3F%23/status"]
+    assert [request.target for request in server.requests] == [
+        "/connect/connectors/a%2Fb%20%3F%23/status",
+        "/connect/health",
+    ]
 
 
 def test_credentials_are_sent_and_never_shown(server: ScriptedHttpServer) -> None:
@@ -181,3 +184,77 @@ def test_credentials_are_sent_and_never_shown(server: ScriptedHttpServer) -> Non
         cluster.stop("a")
     assert server.requests[0].headers["authorization"] == "Basic ZHJraXQ6Z2VoZWlt"
     assert "geheim" not in f"{cluster!r} {caught.value} {caught.value.hint}"
+
+
+HEALTHY: Final = reply_json(200, {"status": "healthy", "message": "Worker has completed startup and is ready."})
+STARTING: Final = reply_json(503, {"status": "starting", "message": "reading to the end of the config topic"})
+UNHEALTHY: Final = reply_json(500, {"status": "unhealthy", "message": "ensuring membership in the cluster"})
+MISNAMED: Final = reply_json(200, {"status": "UP"})
+MISSING: Final = reply_json(404, {"message": "no connector"})
+
+
+@pytest.mark.parametrize(
+    ("name", "health"),
+    [
+        *((name, STARTING) for name in ("config", "source_offsets", *WRITES[1:])),
+        *(("status", health) for health in (STARTING, UNHEALTHY, silence(3), reply_json(200, {"status": "starting"}))),
+    ],
+)
+def test_what_a_worker_that_is_not_ready_has_not_read_yet_is_not_taken_for_absent(
+    server: ScriptedHttpServer, name: str, health: Responder
+) -> None:
+    server.on_next(MISSING)
+    server.default = health
+    started = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"here .* is not ready, and does not know its connectors"):
+        CALLS[name](ConnectCluster("here", server.url, 0.25))
+    assert time.monotonic() - started < 1
+    assert {request.target for request in server.requests[1:]} == {"/health"}
+
+
+def test_what_it_waits_for_is_told(server: ScriptedHttpServer) -> None:
+    server.on_next(MISSING)
+    server.default = STARTING
+    with pytest.raises(UnreachableError, match="starting: reading to the end of the config topic"):
+        ConnectCluster("here", server.url, 0.25).status("a")
+
+
+def test_once_it_is_ready_it_is_asked_again(server: ScriptedHttpServer) -> None:
+    """It may have become ready after it had answered."""
+    server.on_next(MISSING, STARTING, HEALTHY)
+    server.default = reply_json(200, _status_document())
+    assert _cluster(server).status("a").state is ConnectorState.RUNNING
+    assert [request.target for request in server.requests[1:3]] == ["/health", "/health"]
+
+
+def test_a_ready_worker_is_believed(server: ScriptedHttpServer) -> None:
+    server.on_next(MISSING, HEALTHY)
+    server.default = MISSING
+    assert _cluster(server).status("a").state is ConnectorState.ABSENT
+    assert len(server.requests) == 3
+
+
+def test_a_worker_that_is_not_ready_has_no_list_of_connectors(server: ScriptedHttpServer) -> None:
+    """Its list is empty, or not complete yet."""
+    server.default = STARTING
+    with pytest.raises(UnreachableError, match="not ready"):
+        ConnectCluster("here", server.url, 0.25).connectors()
+    server.reset(reply_json(200, {}))
+    server.on_next(HEALTHY)
+    assert _cluster(server).connectors() == {}
+    # Before Kafka 3.9 nobody can tell.
+    server.reset(reply_json(200, {}))
+    server.on_next(MISSING)
+    assert _cluster(server).connectors() == {}
+
+
+def test_a_health_that_is_refused_or_no_answer_of_connect_decides_nothing(server: ScriptedHttpServer) -> None:
+    for answer, expected in (
+        (reply_json(403, {}), AuthError),
+        (MISNAMED, RefusedError),
+        (reply(200, "<html>a proxy's</html>"), RefusedError),
+    ):
+        server.reset(answer)
+        server.on_next(MISSING)
+        with pytest.raises(expected):
+            _cluster(server).status("a")
