@@ -28,10 +28,9 @@ from drkit.config.chosen import Chosen
 from drkit.config.load import find_config, load
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings, resolve_path
+from drkit.config.parity_rules import fence_scope
 from drkit.config.protection import Backup, SchemaRegistry
-from drkit.config.rules import principal_of
 from drkit.config.secrets import resolve_secret
-from drkit.domain.fence import FenceScope
 from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.errors import DrkitError, UnreachableError
 from drkit.ports import FenceDriver, ObjectStore, Progress
@@ -217,13 +216,7 @@ class _Wiring:
                 seconds=timeouts.fence_seconds,
                 end_seconds=timeouts.hook_end_seconds,
             )
-        scope = FenceScope(
-            topic_prefix=self._settings.topic_prefix,
-            canary_group=self._settings.canary_group,
-            applications=fence.principals,
-            own=principal_of(cluster.auth),
-            open_by_default=fence.allow_everyone_if_no_acl_found,
-        )
+        scope = fence_scope(self._settings, name)
         return AclFence(reader, writer, store, scope, adopts=self._chosen.state_directory is not None)
 
     def _mirror(self, name: str, connect: models.Connect | None, reader: ConfluentReader) -> Mirror | None:

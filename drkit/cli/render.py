@@ -26,6 +26,7 @@ def check_text(document: Mapping[str, Any]) -> str:
     lines = [f"a failover to {document['to']} {'is possible' if document['ready'] else 'would be refused'}"]
     lines += [f"  state kept in {printable(document['state'])}, not in the state bucket"] if "state" in document else []
     lines += [f"  {printable(problem)}" for problem in document["problems"]]
+    lines += [f"  note: {printable(note)}" for note in document["notes"]]
     if document["hint"]:
         lines.append(f"  next: {document['hint']}")
     if document["plan"]:
@@ -46,7 +47,8 @@ def runs_text(document: Mapping[str, Any]) -> str:
             run["run_id"],
             run["outcome"],
             f"{run['from']} to {run['to']}" if "from" in run else printable(run.get("reason", "")),
-            run.get("mode", ""),
+            # A restore has the mode of its journal alone: it moves nobody.
+            "restore" if run.get("procedure") == "restore" else run.get("mode", ""),
             run.get("operator", ""),
         )
         for run in document["runs"]

@@ -81,6 +81,24 @@ def consumer_denials(scope: FenceScope, existing: Collection[Acl]) -> list[Acl]:
     return [*always, *(acl for group in outside if all(one in existing for one in group) for acl in sorted(group))]
 
 
+def bindings_of_fence(scope: FenceScope, existing: Collection[Acl]) -> frozenset[Acl]:
+    """Every binding that is a fence's, also where the fence is not whole (an attempt that was cut off), with its pairs.
+
+    An ALLOW ALL for ``User:*`` where a fence would have one counts as a fence's, whoever made it.
+    """
+
+    def is_pair(acl: Acl) -> bool:
+        of_topic = acl.resource_type == "topic" and acl.resource_name.startswith(scope.topic_prefix)
+        of_group = acl.resource_type == "group" and acl.resource_name != "*"
+        is_whole = acl.pattern_type == "literal" or acl.resource_name == scope.topic_prefix
+        return _is_ours(acl) and is_whole and (of_topic or of_group)
+
+    prefixed = {*producer_fence(scope, (), ()), *consumer_fence(scope, (), ())}
+    denials = {acl for acl in prefixed if acl.permission == "deny" and acl in existing}
+    pairs = {acl for acl in existing if is_pair(acl)}
+    return frozenset(denials | pairs | set(consumer_denials(scope, existing)))
+
+
 def _allowances(
     scope: FenceScope, resource: str, names: Iterable[str], existing: Collection[Acl], denials: Collection[Acl]
 ) -> list[Acl]:

@@ -13,6 +13,9 @@ from drkit.domain import run_events as ev
 from drkit.domain.lifecycle import Facts, LifecycleError, Phase, Trigger, next_phase
 from drkit.domain.run_steps import StepOutcome, StepState, step_after
 
+RESTORE: Final = "restore"
+"""The procedure that puts a backup back: it moves nobody, and redirects nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunState:
@@ -31,8 +34,13 @@ class RunState:
     undone: int = 0
 
     @property
+    def is_restore(self) -> bool:
+        """Whether it puts a backup back; any other run moves the service."""
+        return self.plan.procedure == RESTORE
+
+    @property
     def is_past_no_return(self) -> bool:
-        """Whether clients have been redirected."""
+        """Whether clients have been redirected, or by a restore let in."""
         return self.steps[self.plan.no_return_after].outcome is StepOutcome.SUCCEEDED
 
     @property

@@ -285,7 +285,8 @@ class Runner:
         state = self._journal.state
         if state.is_past_no_return:
             return ""
-        limit = " unless clients were redirected" if state.steps[self._redirect.name].begun else ""
+        may_be_late = state.steps[self._redirect.name].begun and not state.is_restore
+        limit = " unless clients were redirected" if may_be_late else ""
         return f", drkit abort {state.run_id} undoes it{limit}"
 
 

@@ -34,6 +34,11 @@ def require_return(state: RunState) -> None:
 
 def past_return(state: RunState) -> RefusedError:
     """Why the run is not undone."""
+    if state.is_restore:
+        return RefusedError(
+            f"run {state.run_id} has restored everything, and may have let applications in: it cannot be undone",
+            hint=f"drkit resume {state.run_id} compares it with the backup, and ends it",
+        )
     return RefusedError(
         f"run {state.run_id} has redirected clients to {state.plan.target}: it cannot be undone",
         hint=f"drkit resume {state.run_id} finishes it; the way back is another failover",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from drkit.domain.naming import printable
 from drkit.domain.runs import RunState
 from drkit.engine.lease import IsGone
 from drkit.errors import ExitCode
@@ -54,7 +55,9 @@ class UnfinishedRun:
 
     @property
     def if_source_dies(self) -> Literal["stop", "disaster"] | None:
-        """What was said when it was planned."""
+        """What was said when it was planned; a restore has nothing that a disaster move could take the place of."""
+        if self.state.is_restore:
+            return "stop"
         said = self.state.plan.options.get("if_source_dies")
         return "disaster" if said == "disaster" else "stop" if said == "stop" else None
 
@@ -63,4 +66,7 @@ class UnfinishedRun:
         """What it is and where it stands, as the rest of a sentence."""
         plan = self.state.plan
         done = sum(step.is_done for step in self.state.steps.values())
-        return f"moves the service to {plan.target} and has done {done} of {len(self.state.steps)} steps"
+        does = f"moves the service to {plan.target}"
+        if self.state.is_restore:
+            does = f"restores backup {printable(str(plan.options.get('backup_id')))} to {plan.target}"
+        return f"{does} and has done {done} of {len(self.state.steps)} steps"

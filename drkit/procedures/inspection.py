@@ -16,6 +16,7 @@ from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Clock, KafkaReader, Progress
 from drkit.procedures.backups import Backups
 from drkit.procedures.forecast import Forecaster
+from drkit.procedures.parity import RegionParity
 from drkit.procedures.readings import Readings
 from drkit.procedures.run_history import RunHistory
 from drkit.steps.lineage_record import LineageRecord
@@ -42,6 +43,11 @@ class Inspection:
     def primary(self) -> str:
         """The region that is primary now, by the lineage."""
         return self._record.read().primary(self.settings.primary)
+
+    @property
+    def parity(self) -> RegionParity:
+        """The two regions compared."""
+        return RegionParity(self._world, lambda: self.primary, self._alone)
 
     @property
     def is_new(self) -> bool:

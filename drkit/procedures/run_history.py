@@ -66,4 +66,5 @@ class RunHistory:
             "outcome": state.phase.value,
             "started_at": state.started_at.isoformat(),
             "operator": plan.operator,
+            **({"backup_id": plan.options.get("backup_id")} if state.is_restore else {}),
         }

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
 from drkit.config.mirror_templates import flow_of
-from drkit.domain import run_events as ev
 from drkit.domain.failback_steps import Places
 from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
-from drkit.domain.runs import RunState
+from drkit.domain.run_events import RunPlanned
+from drkit.domain.runs import RESTORE
 from drkit.domain.status import LastRun
 from drkit.engine import journal as journals
 from drkit.engine.interrupt import Interrupt, InterruptedRunError
-from drkit.engine.journal import Journal, LocalCopy
-from drkit.engine.lease import Lease
+from drkit.engine.journal import LocalCopy
 from drkit.engine.listener import RunListener
-from drkit.engine.runner import Runner
 from drkit.engine.step import Procedure
-from drkit.engine.takeover import Purpose
 from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock, Progress
 from drkit.procedures.answers import RunReport, ThisProcess, UnfinishedRun
+from drkit.procedures.conduct import Conductor, GivingWay
 from drkit.procedures.failover import Parts, compose
 from drkit.procedures.going_over import Choice, giving_way
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
-from drkit.procedures.run_history import RunHistory
-from drkit.procedures.supersession import beside_unfinished, give_up, in_place_of
+from drkit.procedures.restoring import Restoring
+from drkit.procedures.supersession import in_place_of
 from drkit.procedures.watch import MOST_READ, Look, Watch
 from drkit.reports.run_report import report
 from drkit.steps.world import World
@@ -56,15 +52,23 @@ class Service(Inspection):
         super().__init__(world, clock)
         self._interrupt = interrupt
         self._process = process
-        self._history = RunHistory(world.store)
-        self._local_copy = local_copy
-        self._config_path = config_path
+        self._conductor = Conductor(
+            world=world,
+            interrupt=interrupt,
+            clock=clock,
+            local_copy=local_copy,
+            config_path=config_path,
+            process=process,
+        )
+        self._history = self._conductor.history
+        self.restoring = Restoring(world, self._readings, self._conductor)
+        """Restores of backups."""
 
     def plan(self, request: Request) -> Plan:
         """Plan a move. Raises ``RefusedError`` while a run is unfinished that the move does not take the place of."""
         unfinished = self._history.unfinished() if request.target in self.settings.regions else None
         if unfinished is not None and not request.supersede:
-            self._refuse_beside(unfinished)
+            self._conductor.refuse_beside(unfinished)
         self._world.require_state()
 
         def composed(name: str, mode: FailoverMode, source: str, target: str) -> Procedure:
@@ -80,23 +84,17 @@ class Service(Inspection):
 
         Raises ``SourceDiedError`` for a planned one that stopped as its source died, where ``if_source_dies`` says so.
         """
-        newest = self._history.newest
-        run_id = journals.new_run_id(self._clock, plan.procedure.name, after=newest)
-        journal = self._journal(run_id, None, listener)
-        lease = self._lease(listener.note)
-        lease.acquire(run_id, instead_of=plan.supersedes)
-        try:
-            self._refuse_beside_unfinished(but=plan.supersedes)
-            journal.append(self._planned(plan, undo_on_failure=undo_on_failure))
-            self._give_up(plan.supersedes, run_id, listener)
-            health = self._readings.health_anew
-            with giving_way(journal.state.plan, health, if_source_dies) as gives_way, self._interrupt.installed():
-                runner = Runner(
-                    plan.procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way
-                )
-                return RunReport.of(runner.run())
-        finally:
-            lease.release()
+        planned = self._conductor.planned(
+            plan.procedure,
+            plan.mode,
+            plan.source,
+            plan.target,
+            options=asdict(plan.request),
+            document=plan.document,
+            undo_on_failure=undo_on_failure and plan.mode is FailoverMode.PLANNED,
+            supersedes=plan.supersedes,
+        )
+        return self._conductor.begin(planned, plan.procedure, listener, self._giving_way(if_source_dies))
 
     def unfinished_run(self, run_id: str | None) -> UnfinishedRun:
         """The run to resume or abort: the named one, else the newest. Raises ``RefusedError`` if it is over."""
@@ -115,11 +113,12 @@ class Service(Inspection):
         """Go on with a run. One that is being undone can only be aborted. Raises as ``run`` does."""
         if run.state.phase in (Phase.UNDOING, Phase.UNDO_STOPPED):
             raise RefusedError(f"run {run.run_id} is being undone", hint=f"drkit abort {run.run_id} goes on with that")
-        return self._continue(run, listener, "resume", if_source_dies=if_source_dies)
+        gives_way = self._giving_way(if_source_dies)
+        return self._conductor.go_on(run, self._composed, listener, "resume", giving_way=gives_way)
 
     def abort(self, run: UnfinishedRun, listener: RunListener, *, target_is_gone: bool = False) -> RunReport:
         """Undo a run. ``target_is_gone``: also where nobody can tell whether applications wrote to the target."""
-        return self._continue(run, listener, "abort", target_is_gone=target_is_gone)
+        return self._conductor.go_on(run, self._composed, listener, "abort", target_is_gone=target_is_gone)
 
     def watch(
         self, show: Callable[[Look], None], *, every_seconds: float, most_read: int = MOST_READ, once: bool = False
@@ -163,42 +162,26 @@ class Service(Inspection):
         try:
             plan = self.plan(Request("failover", standby))
         except DrkitError as error:
-            return {**document, "ready": False, "problems": [error.message], "hint": error.hint, "plan": None}
+            problem = {"ready": False, "problems": [error.message], "hint": error.hint, "plan": None, "notes": []}
+            return {**document, **problem}
         problems = list(plan.refusals)
         if self._world.regions[standby].fence.is_put() is False:
             problems.append(f"{standby} is not fenced: applications could write there (drkit fence put {standby})")
         problems += [f"{redirect}" for redirect in self.redirect_problems(plan.source)]
-        return {**document, "ready": not problems, "problems": problems, "hint": "", "plan": plan.document}
+        differences, notes = self.parity.headlines()
+        problems += differences
+        found = {"problems": problems, "notes": notes, "hint": "", "plan": plan.document}
+        return {**document, "ready": not problems, **found}
 
-    def _continue(
-        self,
-        run: UnfinishedRun,
-        listener: RunListener,
-        verb: Purpose,
-        *,
-        target_is_gone: bool = False,
-        if_source_dies: Choice | None = None,
-    ) -> RunReport:
-        plan = run.state.plan
-        lease = self._lease(listener.note)
-        previous = lease.acquire(run.run_id)
-        try:
-            state = self._history.load(run.run_id)
-            gone = bool(plan.options.get("source_is_gone"))
-            if plan.settings_digest != _digest(self.settings.model_dump_json()):
-                listener.note(f"the configuration is not the one that run {run.run_id} was planned with")
-            procedure = self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
-            journal = self._journal(run.run_id, state, listener)
-            health = self._readings.health_anew
-            with giving_way(plan, health, if_source_dies) as gives_way, self._interrupt.installed():
-                runner = Runner(procedure, journal, lease, self._clock, listener, self._interrupt, gives_way=gives_way)
-                self._give_up(plan.supersedes, run.run_id, listener)
-                runner.take_over(self._process.owner, verb, previous, run.accepted)
-                if verb == "abort":
-                    return RunReport.of(runner.abort("asked for by the operator", target_is_gone=target_is_gone))
-                return RunReport.of(runner.resume())
-        finally:
-            lease.release()
+    def _giving_way(self, if_source_dies: Choice | None) -> GivingWay:
+        return lambda plan: giving_way(plan, self._readings.health_anew, if_source_dies)
+
+    def _composed(self, plan: RunPlanned) -> Procedure:
+        """The procedure of a run that is on record."""
+        if plan.procedure == RESTORE:
+            return self.restoring.composed(plan)
+        gone = bool(plan.options.get("source_is_gone"))
+        return self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
 
     def _compose(self, name: str, mode: FailoverMode, source: str, target: str, *, source_is_gone: bool) -> Procedure:
         regions = self.settings.regions
@@ -224,77 +207,9 @@ class Service(Inspection):
         )
         return compose(name, mode, self._world, source, target, parts)
 
-    def _planned(self, plan: Plan, *, undo_on_failure: bool) -> ev.RunPlanned:
-        settings = self.settings.model_dump_json()
-        return ev.RunPlanned(
-            procedure=plan.procedure.name,
-            mode=plan.mode,
-            source=plan.source,
-            target=plan.target,
-            steps=plan.procedure.identities,
-            no_return_after=plan.procedure.no_return_after,
-            options={k: v for k, v in asdict(plan.request).items() if v not in (None, False)} | self._world.kept_in,
-            objectives=self.settings.objectives.model_dump(mode="json"),
-            plan_digest=_digest(json.dumps(plan.document, sort_keys=True)),
-            settings_digest=_digest(settings),
-            config_path=self._config_path,
-            operator=self._process.operator,
-            undo_on_failure=undo_on_failure and plan.mode is FailoverMode.PLANNED,
-            supersedes=plan.supersedes,
-        )
-
-    def _journal(self, run_id: str, state: RunState | None, listener: RunListener) -> Journal:
-        return Journal(
-            self._world.store,
-            self._local_copy,
-            self._clock,
-            run_id=run_id,
-            state=state,
-            deadline_seconds=self.settings.timeouts.journal_seconds,
-            note=listener.note,
-        )
-
-    def _lease(self, progress: Progress) -> Lease:
-        return Lease(
-            self._world.store,
-            self._clock,
-            owner=self._process.owner,
-            seconds=self.settings.timeouts.lease_seconds,
-            is_gone=self._process.is_gone,
-            progress=progress,
-        )
-
-    @contextmanager
-    def _alone(self, purpose: str, progress: Progress = lambda _: None) -> Iterator[None]:
-        self._refuse_beside_unfinished()
-        self._world.require_state()
-        lease = self._lease(progress)
-        lease.acquire(purpose)
-        try:
-            # Whoever had the lease until now may have left a run behind.
-            self._refuse_beside_unfinished()
-            yield
-        finally:
-            lease.release()
-
-    def _refuse_beside_unfinished(self, but: str | None = None) -> None:
-        found = self._history.unfinished()
-        if found is not None and found.run_id != but:
-            self._refuse_beside(found)
-
-    def _refuse_beside(self, found: RunState) -> NoReturn:
-        # Somebody may be at it right now: then the lease says who.
-        self._lease(lambda _: None).refuse_if_held(found.run_id)
-        raise beside_unfinished(found)
-
-    def _give_up(self, run_id: str | None, by: str, listener: RunListener) -> None:
-        if run_id is not None:
-            give_up(self._journal(run_id, self._history.load(run_id), listener), by)
+    def _alone(self, purpose: str, progress: Progress = lambda _: None) -> AbstractContextManager[None]:
+        return self._conductor.alone(purpose, progress)
 
     def last_run(self) -> LastRun | None:
         """The newest run, if there is any."""
         return self._history.last()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -33,6 +33,11 @@ def in_place_of(plan: Plan, unfinished: RunState) -> Plan:
     """
     if plan.mode is not FailoverMode.DISASTER:
         raise beside_unfinished(unfinished)
+    if unfinished.is_restore:
+        left = (
+            f"restore {unfinished.run_id} ({unfinished.phase.value}) is given up, and what it restored stays as it is"
+        )
+        return replace(plan, supersedes=unfinished.run_id, warnings=(*plan.warnings, left))
     redirect, record = unfinished.steps[unfinished.plan.no_return_after], unfinished.steps.get(_RECORDS_DIRECTION)
     if redirect.begun and (record is None or not record.is_done):
         raise RefusedError(

@@ -1,4 +1,4 @@
-"""The final report of a run, ``drkit.run/1``: every figure comes from the journal's evidence."""
+"""The final report of a move, ``drkit.run/1``: every figure comes from the journal's evidence."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any, Final
 from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
-from drkit.domain.run_events import StepIdentity
-from drkit.domain.run_steps import StepOutcome, StepState
+from drkit.domain.run_steps import StepOutcome
 from drkit.domain.runs import RunState
 from drkit.errors import ExitCode
+from drkit.reports.restore_report import SCHEMA as RESTORE_SCHEMA
+from drkit.reports.restore_report import restore_report, restore_report_text
+from drkit.reports.run_frame import frame, step_lines, steps_of
 
 SCHEMA: Final = "drkit.run/1"
 
 _EXIT_CODES: Final = {
+    Phase.SUCCEEDED: ExitCode.DONE,
     Phase.VERIFICATION_MISSED: ExitCode.VERIFICATION,
     Phase.UNDONE: ExitCode.DONE,
     Phase.REFUSED: ExitCode.REFUSED,
@@ -37,7 +40,7 @@ _NO_OFFSETS: Final = {
 
 
 def report(state: RunState) -> dict[str, Any]:
-    """The report as JSON values.
+    """The report as JSON values; of a restore, ``drkit.restore-run/1``.
 
     ``rto_seconds``: decision to the first write that the new primary took, an application's if one was seen, else the
     canary's; None if there was none. ``write_outage_seconds``: from the moment at which writes were first refused to
@@ -45,33 +48,21 @@ def report(state: RunState) -> dict[str, Any]:
     was drained, and what verification found all the same: records up to the cut that the new primary has fewer of
     (where they were not counted, those that groups had not read and the mirror never carried), and what the old primary
     took behind the cut; unknown when the source was gone.
-    ``state``: only where a directory stood in for the state bucket, ``local:DIR``.
     ``objectives``: what was aimed at, whether it was met (None: not known), and what the operator accepted instead.
     """
+    if state.is_restore:
+        return restore_report(state)
     evidence = state.evidence
-    kept_in = state.plan.options.get("state")
     return {
         "schema": SCHEMA,
-        **({"state": kept_in} if kept_in else {}),
-        "run_id": state.run_id,
-        "procedure": state.plan.procedure,
-        "mode": state.plan.mode.value,
-        "from": state.plan.source,
-        "to": state.plan.target,
-        "supersedes": state.plan.supersedes,
-        "outcome": state.phase.value,
-        "started_at": state.started_at.isoformat(),
-        "ended_at": state.last_at.isoformat() if state.phase.is_final else None,
-        "operator": state.plan.operator,
-        "owner": state.owner,
-        "accepted": dict(state.plan.options),
+        **frame(state),
         "rto_seconds": _rto(state),
         "write_outage_seconds": _between(_fenced_at(state), _first_write(evidence)),
         "records_lost": _lost(state),
         "last_mirrored": _last_mirrored(evidence),
         "offsets": evidence.get("translate-offsets", {}).get("offsets", _NO_OFFSETS),
         "objectives": _objectives(state),
-        "steps": [_step(step, identity.budget_seconds) for identity, step in _steps(state)],
+        "steps": steps_of(state),
     }
 
 
@@ -80,7 +71,7 @@ def exit_code(state: RunState) -> ExitCode:
 
     A missed objective is no failure as far as the operator accepted it before the run.
     """
-    if state.phase is Phase.SUCCEEDED:
+    if state.phase is Phase.SUCCEEDED and not state.is_restore:
         missed = any(objective["met"] is False and not _is_accepted(objective) for objective in _objectives(state))
         return ExitCode.VERIFICATION if missed else ExitCode.DONE
     return _EXIT_CODES.get(state.phase, ExitCode.STOPPED)
@@ -88,6 +79,8 @@ def exit_code(state: RunState) -> ExitCode:
 
 def report_text(document: Mapping[str, Any]) -> str:
     """The report for people."""
+    if document["schema"] == RESTORE_SCHEMA:
+        return restore_report_text(document)
     lost, offsets = document["records_lost"], document["offsets"]
     records = "unknown: whatever had not been mirrored" if lost["unknown"] else str(lost["known"])
     replay = "unknown" if offsets["replay_at_most"] is None else f"at most {offsets['replay_at_most']}"
@@ -104,27 +97,7 @@ def report_text(document: Mapping[str, Any]) -> str:
     if "state" in document:
         lines.append(f"  state              {printable(document['state'])}, not the state bucket")
     lines += [_missed(objective) for objective in document["objectives"] if objective["met"] is False]
-    for step in document["steps"]:
-        if step["outcome"] != StepOutcome.PENDING.value:
-            reason = f"  {printable(step['reason'])}" if step["reason"] else ""
-            budget = f" of {step['budget_seconds']:g} s" if step["budget_seconds"] is not None else ""
-            lines.append(f"    {step['name']:<18} {step['outcome']:<10} {step['seconds']:8.2f} s{budget}{reason}")
-    return "\n".join(lines)
-
-
-def _steps(state: RunState) -> list[tuple[StepIdentity, StepState]]:
-    return [(identity, state.steps[identity.name]) for identity in state.plan.steps]
-
-
-def _step(step: StepState, budget_seconds: float | None) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "outcome": step.outcome.value,
-        "seconds": step.seconds,
-        "budget_seconds": budget_seconds,
-        "reason": step.reason,
-        "evidence": dict(step.evidence),
-    }
+    return "\n".join([*lines, *step_lines(document)])
 
 
 def _first_write(evidence: Mapping[str, Mapping[str, Any]]) -> datetime | None:

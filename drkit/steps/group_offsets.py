@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from drkit.domain.kafka import GroupOffsets
 from drkit.errors import DrkitError, StoppedError
 from drkit.ports import KafkaWriter, PartitionFailure
+
+Positions = TypeVar("Positions")
+Commit = Callable[[str, Positions], Sequence[PartitionFailure]]
 
 _AT_ONCE = 32
 """Requests in flight: Kafka takes one group per request, and each waits for a round trip to another region."""
@@ -15,21 +19,28 @@ _SHOWN = 5
 
 
 def commit_groups(writer: KafkaWriter, offsets: GroupOffsets) -> None:
-    """Commit every group's offsets, whatever becomes of the others.
+    """Commit every group's offsets; as ``commit_each``."""
+    commit_each(writer.alter_group_offsets, offsets)
+
+
+def commit_each(
+    commit: Callable[[str, Positions], Sequence[PartitionFailure]], groups: Mapping[str, Positions]
+) -> None:
+    """Commit for every group, whatever becomes of the others.
 
     Raises ``StoppedError`` that names what was not written; the rest was.
     """
-    if not offsets:
+    if not groups:
         return
 
-    def commit(group: str) -> Sequence[PartitionFailure] | DrkitError:
+    def attempt(group: str) -> Sequence[PartitionFailure] | DrkitError:
         try:
-            return writer.alter_group_offsets(group, offsets[group])
+            return commit(group, groups[group])
         except DrkitError as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(offsets)), thread_name_prefix="commit") as pool:
-        answers = dict(zip(offsets, pool.map(commit, offsets), strict=True))
+    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(groups)), thread_name_prefix="commit") as pool:
+        answers = dict(zip(groups, pool.map(attempt, groups), strict=True))
     _raise_for(answers)
 
 

@@ -1,4 +1,4 @@
-"""Promote: the standby's fences are lifted, and a canary proves that it takes writes."""
+"""Promote: what MM2 leaves out is put right, the standby's fences are lifted, and a canary proves that it opens."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from drkit.domain.kafka import Acl, TopicPartition
 from drkit.domain.lineage import cut_from_json
+from drkit.domain.naming import printable
 from drkit.domain.partition_tree import from_tree
 from drkit.engine.step import Evidence, NotYetError, RunContext, Step
 from drkit.errors import RefusedError, VerificationError
 from drkit.ports import ProbeOutcome, ReadRange
+from drkit.steps.carry_over import CarryOver, acls_of_json, acls_to_json
 from drkit.steps.new_records import first_records, target_ends
 from drkit.steps.undo_record import UndoRecord
 from drkit.steps.world import RegionPorts, World
@@ -19,7 +21,9 @@ class Promote(Step[None]):
     """The target accepts writes and commits: both fences are lifted, a canary is produced and read back.
 
     Until here the fence has kept every application from writing into the target, so that its log is the mirror's
-    alone and offsets can be counted.
+    alone and offsets can be counted. Before it is lifted, applications get the ACLs and topics the configs that they
+    had on the source and that MM2 does not carry over: behind the fence this opens nothing, as a denial counts more
+    than any allowance.
     """
 
     name = "promote"
@@ -29,6 +33,7 @@ class Promote(Step[None]):
     def __init__(self, world: World, target: RegionPorts) -> None:
         self._world = world
         self._target = target
+        self._carry_over = CarryOver(world, target)
 
     @property
     def budget_seconds(self) -> float:
@@ -37,11 +42,12 @@ class Promote(Step[None]):
 
     def describe(self, context: RunContext) -> str:
         """Say what is opened."""
-        return f"open {context.target} for writes and prove it with a canary"
+        return f"put right the ACLs and configs that MM2 skips, open {context.target} for writes, prove it by a canary"
 
     def prepare(self, context: RunContext) -> None:
-        """Connect, so that the canary takes milliseconds later."""
+        """Connect, so that the canary takes milliseconds later, and read what is to be carried over."""
         self._target.writer.warm_up(self._world.settings.canary_topic)
+        self._carry_over.prepare(context)
 
     def observe(self, context: RunContext) -> None:
         """Refuse to open a target from whose cut the source has moved on; lifting itself is safe to repeat.
@@ -67,12 +73,21 @@ class Promote(Step[None]):
         return False
 
     def apply(self, context: RunContext, observation: None) -> None:
-        """Lift both fences, once it is stored whether groups were fenced: those of an earlier primary are."""
-        denied = [acl for acl in self._target.reader.acls() if _denies_commits(acl)]
+        """Carry over, then lift both fences, once what undoing needs is stored.
+
+        That is whether groups were fenced (those of an earlier primary are), and which ACLs are made.
+        """
+        existing = self._target.reader.acls()
+        denied = [acl for acl in existing if _denies_commits(acl)]
         groups = sorted({acl.resource_name for acl in denied if acl.pattern_type == "literal"})
         # A denial of somebody else's names one group; drkit's has the prefix.
         is_fenced = any(acl.resource_name == self._world.settings.topic_prefix for acl in denied)
-        self._before(context).add({"fenced_groups": groups if is_fenced else None})
+        missing = acls_to_json(self._carry_over.missing(context, existing))
+        before = {"fenced_groups": groups if is_fenced else None, "created_acls": missing}
+        recorded = self._before(context).add(before)
+        # Of a run that is resumed, only what is on record: nothing else would be undone.
+        own = [acl for acl in missing if acl in recorded["created_acls"]]
+        self._carry_over.make(context, acls_of_json(own), existing)
         self._target.fence.lift_consumers()
         self._target.fence.lift_producers()
 
@@ -98,7 +113,19 @@ class Promote(Step[None]):
             "canary_offset": offset,
             "canary_written_at": written_at,
             "canary_seconds": round(clock.monotonic() - started, 3),
+            "carried_over": self._carry_over.evidence(),
         }
+
+    def summarize(self, evidence: Evidence) -> str:
+        """What was carried over, and what was not."""
+        found = evidence["carried_over"]
+        made = [f"{found[key]} {noun}" for key, noun in (("acls", "ACLs"), ("configs", "configs")) if found[key]]
+        as_of = f" as of {found['as_of']}" if found["as_of"] else ""
+        missed = [*found["problems"], *([f"{found['for_a_person']} for a person"] if found["for_a_person"] else [])]
+        return "; ".join(
+            [f"{' and '.join(made)} carried over{as_of}"] * bool(made)
+            + [f"not carried over: {printable('; '.join(missed))}"] * bool(missed)
+        )
 
     def check_undo(self, context: RunContext) -> None:
         """Refuse to shut a target that applications have written to: the old primary does not have their records."""
@@ -126,18 +153,27 @@ class Promote(Step[None]):
             )
 
     def compensate(self, context: RunContext) -> Evidence:
-        """Fence the standby's producers again, and its groups if they were fenced before.
+        """Take the run's ACLs back, fence the standby's producers again, and its groups if they were fenced before.
 
         Looked at before and after: a record that was acknowledged in between would be left behind unseen.
         """
         self.check_undo(context)
-        fenced = self._target.fence.put_producers()
+        fenced = self._fenced_again(context)
         self.check_undo(context)
         return self._with_groups(context, fenced)
 
     def compensate_late(self, context: RunContext) -> Evidence:
         """Fence it again and no more: the mirror may have gone on, and its copies look like applications' records."""
-        return self._with_groups(context, self._target.fence.put_producers())
+        return self._with_groups(context, self._fenced_again(context))
+
+    def _fenced_again(self, context: RunContext) -> Evidence:
+        """The fence comes last, as it allows what no ACL speaks of then; and whatever becomes of the ACLs."""
+        created = (self._before(context).read() or {}).get("created_acls") or []
+        try:
+            self._target.writer.delete_acls(acls_of_json(created))
+        finally:
+            fenced = self._target.fence.put_producers()
+        return {**fenced, "acls_taken_back": len(created)}
 
     def _with_groups(self, context: RunContext, fenced: Evidence) -> Evidence:
         groups = (self._before(context).read() or {}).get("fenced_groups")

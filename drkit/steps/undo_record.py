@@ -26,11 +26,15 @@ class UndoRecord:
         found: Mapping[str, Any] = json.loads(stored.body)
         return found
 
-    def add(self, found: Mapping[str, Any]) -> None:
-        """Record names that are new. Raises ``StalePlanError`` if another process did at the same time."""
+    def add(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Record names that are new; all that is recorded then.
+
+        Raises ``StalePlanError`` if another process did at the same time.
+        """
         stored = self._store.get(self._key)
         known: Mapping[str, Any] = json.loads(stored.body) if stored else {}
-        body = json.dumps({**found, **known}).encode()
+        recorded = {**found, **known}
+        body = json.dumps(recorded).encode()
         try:
             if stored is None:
                 self._store.create(self._key, body)
@@ -41,3 +45,4 @@ class UndoRecord:
                 f"{self._key} was changed by another process at the same time",
                 hint="drkit runs list shows who; nothing of theirs was overwritten",
             ) from error
+        return recorded

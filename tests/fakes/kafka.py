@@ -24,7 +24,17 @@ from tests.fakes.kafka_log import FakeLog
 __all__ = ["DRKIT", "FakeCluster", "FakeKafka", "FakeTail"]
 
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_NAMED_CONFIGS = frozenset({"cleanup.policy", "retention.ms", "min.compaction.lag.ms", "message.timestamp.type"})
+_NAMED_CONFIGS = frozenset(
+    {
+        "cleanup.policy",
+        "compression.type",
+        "max.message.bytes",
+        "message.timestamp.type",
+        "min.compaction.lag.ms",
+        "min.insync.replicas",
+        "retention.ms",
+    }
+)
 
 
 class FakeTail:

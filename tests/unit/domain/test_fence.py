@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from drkit.domain.fence import FenceScope, consumer_denials, consumer_fence, producer_denials, producer_fence
+from drkit.domain.fence import (
+    FenceScope,
+    bindings_of_fence,
+    consumer_denials,
+    consumer_fence,
+    producer_denials,
+    producer_fence,
+)
 from drkit.domain.kafka import Acl
 
 SCOPE = FenceScope("p.s.", "p.s.drkit.canary", ("User:app",), "User:drkit", open_by_default=True)
@@ -73,3 +80,17 @@ def test_denials_of_commits_are_known_again_with_the_groups_outside_the_prefix()
     assert set(consumer_denials(TWO, [*fence, half])) == set(fence)
     assert consumer_denials(TWO, [one for one in fence if one.pattern_type == "literal"]) == []
     assert consumer_denials(TWO, []) == []
+
+
+def test_what_a_fence_left_behind_is_known_also_where_it_is_not_whole() -> None:
+    fence = [*producer_fence(TWO, ["p.s.a"], []), *consumer_fence(TWO, ["billing"], [])]
+    assert bindings_of_fence(TWO, fence) == set(fence)
+    assert bindings_of_fence(TWO, fence[1:2]) == set(fence[1:2])
+    others = [
+        acl("topic", "*", "literal", "User:*", "all", "allow"),
+        acl("topic", "p.", "prefixed", "User:*", "all", "allow"),
+        acl("topic", "q.s.a", "literal", "User:*", "all", "allow"),
+        acl("topic", "p.s.a", "literal", "User:app", "write", "deny"),
+        acl("group", "billing", "literal", "User:app", "read", "deny"),
+    ]
+    assert bindings_of_fence(TWO, others) == frozenset()

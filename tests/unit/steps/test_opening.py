@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from drkit.domain.kafka import Acl, TopicPartition
-from drkit.engine.step import Mode, NotYetError, RunContext
+from drkit.domain.lineage import Epoch, EpochState
+from drkit.engine.step import Evidence, Mode, NotYetError, RunContext
 from drkit.errors import RefusedError, StalePlanError, UnknownOutcomeError, UnreachableError, VerificationError
 from drkit.ports import RecordSet
 from drkit.steps.await_clients import AwaitClients
 from drkit.steps.promote import Promote
 from drkit.steps.redirect import Redirect
+from drkit.steps.snapshot import TakeSnapshot
 from tests.fakes.kafka_log import FakeLog
 from tests.fakes.scripted import Fault
 from tests.fakes.service import APPLICATION, ORDERS, RUN_ID, SOURCE, TARGET, FakeService
@@ -84,6 +87,190 @@ def test_undoing_shuts_the_target_again(service: FakeService) -> None:
 def test_without_a_cut_on_record_nobody_can_tell_whether_it_may_be_undone(service: FakeService) -> None:
     with pytest.raises(RefusedError, match="at the cut are not on record"):
         _promote(service).check_undo(service.context())
+
+
+_WRITE = Acl("topic", ORDERS, "literal", APPLICATION, "*", "write", "allow")
+_JOIN = Acl("group", GROUP, "literal", APPLICATION, "*", "read", "allow")
+_OF_MIRROR = Acl("topic", ORDERS, "literal", "User:mirror", "*", "all", "allow")
+_UNDO = f"undo/{RUN_ID}/fences-{TARGET}.json"
+
+
+def _behind(service: FakeService) -> None:
+    """The target has the topic, fenced, and neither the source's ACLs nor its configs."""
+    service.topic()
+    # As the target has it from the start: the mirror and drkit are named where anybody is.
+    for kafka in (service.source, service.target):
+        kafka.cluster.acls |= {replace(_OF_MIRROR, principal=who) for who in ("User:mirror", "User:drkit")}
+    service.source.cluster.acls |= {_WRITE, _JOIN}
+    service.source.cluster.configs[ORDERS] = {"min.insync.replicas": "1", "max.message.bytes": "2000000"}
+    _fence_target(service)
+
+
+def _opened(service: FakeService, context: RunContext | None = None) -> Evidence:
+    step, context = _promote(service), context or service.context(cut={"cut": {}})
+    step.prepare(context)
+    step.apply(context, step.observe(context))
+    found: Evidence = step.confirm(context)
+    return found
+
+
+def test_what_the_mirror_skips_is_there_before_the_target_opens(service: FakeService) -> None:
+    _behind(service)
+    cluster, fence = service.target.cluster, service.world.regions[TARGET].fence
+    seen = []
+
+    def look() -> None:
+        seen.append((fence.is_put(), _WRITE in cluster.acls, cluster.configs[ORDERS]["max.message.bytes"]))
+
+    step, context = _promote(service), service.context()
+    step.prepare(context)
+    # The fence's own record is the first thing that is read when it is lifted.
+    service.target.on_next("delete_acls", look)
+    step.apply(context, None)
+    assert seen == [(True, True, "2000000")]
+    assert {_WRITE, _JOIN} <= cluster.acls
+    assert cluster.is_allowed(APPLICATION, "write", "topic", ORDERS)
+    found = step.confirm(context)["carried_over"]
+    # The first ACL of the group names drkit and the mirror as well.
+    assert (found["from"], found["acls"], found["configs"], found["problems"]) == ("the cluster", 4, 2, [])
+    assert step.summarize({"carried_over": found}) == "4 ACLs and 2 configs carried over"
+
+
+def test_behind_the_fence_an_acl_opens_nothing(service: FakeService) -> None:
+    """A denial counts more than any allowance."""
+    _behind(service)
+    service.target.cluster.acls.add(_WRITE)
+    assert not service.target.cluster.is_allowed(APPLICATION, "write", "topic", ORDERS)
+
+
+def test_nothing_is_written_while_a_run_is_prepared(service: FakeService) -> None:
+    _behind(service)
+    before = (set(service.target.cluster.acls), dict(service.target.cluster.configs), dict(service.store.objects))
+    _promote(service).prepare(service.context())
+    assert before == (service.target.cluster.acls, service.target.cluster.configs, service.store.objects)
+
+
+def test_where_nothing_differs_writes_wait_for_nothing_more(service: FakeService) -> None:
+    service.topic()
+    _fence_target(service)
+    step, context = _promote(service), service.context()
+    step.prepare(context)
+    service.source.calls.clear()
+    service.target.calls.clear()
+    step.apply(context, None)
+    assert service.source.calls == []
+    assert [call for call, _ in service.target.calls] == ["acls", "delete_acls"]
+    assert step.summarize(step.confirm(context)) == ""
+
+
+def test_undoing_takes_back_the_acls_of_the_run_and_no_others(service: FakeService) -> None:
+    _behind(service)
+    service.target.cluster.acls.add(_JOIN)
+    before = set(service.target.cluster.acls)
+    context = service.context(cut={"cut": {}})
+    _opened(service, context)
+    assert _WRITE in service.target.cluster.acls
+    # What somebody else adds meanwhile stays.
+    foreign = replace(_WRITE, principal="User:somebody")
+    service.target.cluster.acls.add(foreign)
+    for _ in range(2):
+        _promote(service).compensate(context)
+        assert service.target.cluster.acls == {*before, foreign}
+    # Configs stay: they are the source's, and hold back nobody.
+    assert service.target.cluster.configs[ORDERS]["max.message.bytes"] == "2000000"
+
+
+def test_a_fence_is_put_again_whatever_becomes_of_the_acls(service: FakeService) -> None:
+    _behind(service)
+    context = service.context(cut={"cut": {}})
+    _opened(service, context)
+    service.target.on_next("delete_acls", Fault.NOT_ARRIVED)
+    with pytest.raises(UnreachableError):
+        _promote(service).compensate(context)
+    assert not service.target.cluster.is_allowed(APPLICATION, "write", "topic", ORDERS)
+
+
+def test_an_acl_is_on_record_before_it_is_made(service: FakeService) -> None:
+    _behind(service)
+    recorded = []
+    service.target.on_next("create_acls", lambda: recorded.append(service.stored(_UNDO)["created_acls"]))
+    _opened(service)
+    assert asdict(_WRITE) in recorded[0]
+
+
+def test_a_repeated_promotion_makes_nothing_that_is_not_on_record(service: FakeService) -> None:
+    """It would not be taken back."""
+    _behind(service)
+    _opened(service)
+    later = replace(_WRITE, principal="User:later")
+    service.source.cluster.acls.add(later)
+    _opened(service)
+    assert later not in service.target.cluster.acls
+    assert len(service.stored(_UNDO)["created_acls"]) == 4
+
+
+@pytest.mark.parametrize("call", ["create_acls", "alter_topic_configs"])
+def test_what_is_refused_is_on_record_and_stops_nothing(service: FakeService, call: str) -> None:
+    _behind(service)
+
+    def refuse() -> None:
+        raise RefusedError("not by me")
+
+    service.target.on_next(call, *[refuse] * 9)
+    found = _opened(service)["carried_over"]
+    assert "not by me" in " ".join(found["problems"])
+    assert (found["acls"] == 0, found["configs"] == 0) == (call == "create_acls", call != "create_acls")
+    assert not service.world.regions[TARGET].fence.is_put()
+
+
+def test_a_source_that_is_gone_is_known_from_its_newest_snapshot(service: FakeService) -> None:
+    _behind(service)
+    TakeSnapshot(service.world, SOURCE).apply(service.context(), None)
+    taken_at = service.clock.now().isoformat()
+    service.clock.sleep(60)
+    service.source.is_dark = True
+    service.source.calls.clear()
+    step, context = _promote(service), service.context(Mode.DISASTER)
+    step.prepare(context)
+    # Each question would be waited for.
+    assert service.source.calls == []
+    step.apply(context, None)
+    evidence = step.confirm(context)
+    assert _WRITE in service.target.cluster.acls
+    assert (evidence["carried_over"]["from"], evidence["carried_over"]["as_of"]) == ("snapshot", taken_at)
+    assert step.summarize(evidence) == f"4 ACLs and 2 configs carried over as of {taken_at}"
+
+
+def test_a_source_of_which_nothing_is_stored_is_said_to_be_unknown(service: FakeService) -> None:
+    _behind(service)
+    service.source.is_dark = True
+    step, context = _promote(service), service.context(Mode.DISASTER)
+    step.prepare(context)
+    step.apply(context, None)
+    evidence = step.confirm(context)
+    assert evidence["carried_over"] == {
+        "from": None,
+        "as_of": None,
+        "acls": 0,
+        "configs": 0,
+        "for_a_person": 0,
+        "problems": ["there is no snapshot and no backup of taipei's topics and ACLs"],
+    }
+    assert step.summarize(evidence).startswith("not carried over: there is no snapshot")
+    assert not service.world.regions[TARGET].fence.is_put()
+
+
+def test_a_snapshot_from_before_the_source_became_primary_is_not_used(service: FakeService) -> None:
+    _behind(service)
+    TakeSnapshot(service.world, SOURCE).apply(service.context(), None)
+    service.clock.sleep(60)
+    epoch = Epoch("earlier", TARGET, SOURCE, "planned", service.clock.now().isoformat(), EpochState.IN_FORCE, {})
+    service.record.change(lambda lineage: lineage.with_epoch(epoch))
+    step, context = _promote(service), service.context(Mode.DISASTER)
+    step.prepare(context)
+    step.apply(context, None)
+    assert "the newest snapshot is from before the last move" in step.confirm(context)["carried_over"]["problems"][0]
+    assert _WRITE not in service.target.cluster.acls
 
 
 def _redirect(service: FakeService) -> Redirect:

@@ -1,0 +1,117 @@
+"""The first and the last step of a restore: the right cluster, and the proof that it has what the backup has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from drkit.domain.checks import Check, CheckOutcome, Verification, compared, verification_to_json
+from drkit.domain.inventory import Part
+from drkit.domain.restoration import Restoration
+from drkit.engine.step import Evidence, RunContext, Step
+from drkit.errors import RefusedError, StalePlanError
+from drkit.steps.restore_part import PIN, RestorePart
+from drkit.steps.restore_view import RestoreView, digests, fingerprint
+from drkit.steps.verify import VerificationMissedError
+
+
+def plan_all(parts: Sequence[RestorePart], view: RestoreView) -> Restoration:
+    """The whole plan: groups are placed as they will be once the topics are made."""
+    topics = view.topics()
+    planned = {Part.TOPICS: topics, Part.GROUPS: view.groups(topics)}
+    whole = Restoration()
+    for one in parts:
+        whole += planned[one.part] if one.part in planned else one.plan()
+    return whole + view.others()
+
+
+class PinRestore(Step[None]):
+    """The cluster is the one that the configuration names, and the region is as it was when the plan was shown.
+
+    ``ground``: the fingerprint of what the shown plan was made from. What is on record of it holds for the whole run:
+    each step compares with it what it is about to change.
+    """
+
+    name = PIN
+    is_effect = False
+    holds_over_interruption = False
+
+    def __init__(self, view: RestoreView, parts: Sequence[RestorePart], ground: str) -> None:
+        self._view = view
+        self._parts = parts
+        self._ground = ground
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is compared."""
+        return "compare the cluster's id with the configuration, and the region with the plan"
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing before the comparison itself."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Reading is all."""
+        return True
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Compare; raises at the first difference."""
+        view = self._view
+        found = view.ports.reader.describe_cluster().cluster_id
+        expected = view.world.settings.regions[view.target].cluster.cluster_id
+        if found != expected:
+            raise RefusedError(
+                f"the cluster at {view.target} has id {found}, and regions.{view.target}.cluster.cluster_id is "
+                f"{expected}",
+                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
+            )
+        ground = context.of(PIN).get("ground")
+        if ground is None:
+            ground = digests(plan_all(self._parts, view).ground)
+            if fingerprint(ground) != self._ground:
+                raise StalePlanError(
+                    f"{view.target} has changed since the restore was planned", hint="nothing was changed; plan again"
+                )
+        return {"cluster": found, "backup": view.manifest.backup_id, "ground": ground}
+
+
+class ConfirmRestore(Step[None]):
+    """What was restored is compared with the backup once more; what differs is named, and the run ends with exit 6."""
+
+    name = "confirm-restore"
+    is_effect = False
+
+    def __init__(self, view: RestoreView, parts: Sequence[RestorePart]) -> None:
+        self._view = view
+        self._parts = parts
+
+    def describe(self, context: RunContext) -> str:
+        """Say what is compared."""
+        return "compare what was restored with the backup"
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing before the comparison itself."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Reading is all."""
+        return True
+
+    def confirm(self, context: RunContext) -> Evidence:
+        """Compare. Raises ``VerificationMissedError`` for any difference."""
+        found = Verification(tuple(self._checks(context)))
+        evidence = verification_to_json(found)
+        different = found.of(CheckOutcome.DIFFERENCE)
+        if different:
+            raise VerificationMissedError(
+                "; ".join(f"{check.name}: {check.detail}" for check in different),
+                hint=f"drkit runs show {context.run_id} has every difference",
+                evidence=evidence,
+            )
+        return evidence
+
+    def summarize(self, evidence: Evidence) -> str:
+        """How many parts are as in the backup."""
+        return f"{len(evidence['checks'])} parts as in the backup"
+
+    def _checks(self, context: RunContext) -> Iterable[Check]:
+        for one in self._parts:
+            if self._view.takes(one.part):
+                of = f"the {one.what} of {self._view.manifest.backup_id}"
+                yield compared(one.what, one.differences(context), "as in the backup", of=of)
