@@ -19,9 +19,11 @@ def internals() -> None:
 def list_failpoints(output: str) -> None:
     """List where DRKIT_FAILPOINT can kill a run: on both sides of every effect of every procedure, and of backups."""
     from drkit.engine import failpoints
+    from drkit.procedures import restoring
     from drkit.procedures.failover import NO_RETURN_AFTER, STEPS
 
     listed = {mode.value: failpoints.names(steps, NO_RETURN_AFTER) for mode, steps in STEPS.items()}
+    listed["restore"] = failpoints.names(restoring.STEPS, restoring.NO_RETURN_AFTER)
     listed |= {where: failpoints.outside_runs(where) for where in failpoints.OUTSIDE_RUNS}
     if output == "json":
         click.echo(json.dumps({"schema": "drkit.failpoints/1", "procedures": listed}))

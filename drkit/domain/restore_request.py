@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from drkit.domain.inventory import Part
 from drkit.domain.objectives import Acceptance, as_acceptance
 from drkit.domain.restoration import RESTORABLE, Choice
+from drkit.errors import UsageError
 
 _NAMES: Final = ("topics", "groups")
 
@@ -58,3 +59,23 @@ class RestoreRequest:
             accept_other_cluster=bool(options.get("accept_other_cluster")),
             accept_replay=as_acceptance(options.get("accept_replay")),
         )
+
+
+def chosen_parts(only: Collection[str], topics: Collection[str], groups: Collection[str]) -> frozenset[Part]:
+    """Which parts are meant: those that were said, else those of which something was named, else all.
+
+    Raises ``UsageError`` where something was named of a part that is not restored.
+    """
+    said = frozenset(Part(name) for name in only)
+    named = frozenset({*([Part.TOPICS] if topics else []), *([Part.GROUPS] if groups else [])})
+    if groups and said and Part.GROUPS not in said:
+        raise UsageError("--group is given, and groups are not restored", hint="add --only groups")
+    if topics and said and said.isdisjoint({Part.TOPICS, Part.GROUPS}):
+        raise UsageError("--topic is given, and neither topics nor groups are restored", hint="add --only topics")
+    beside = said - {Part.TOPICS, Part.GROUPS} if named else frozenset()
+    if beside:
+        raise UsageError(
+            f"--topic and --group say nothing of {', '.join(sorted(beside))}",
+            hint="restore those in a run of their own",
+        )
+    return said or named or frozenset(RESTORABLE)

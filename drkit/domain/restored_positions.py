@@ -127,8 +127,8 @@ def _placed(
     if not same_log:
         if offset == log.start == 0:
             return Placement(group, partition, other, "had read nothing, and begins with the first record")
-        where = f"behind the log's end {log.end}" if offset > log.end else f"in a log from {log.start} to {log.end}"
-        return Placement(group, partition, other, f"{where} that may be another one", is_doubtful=True)
+        where = f"behind the end {log.end} of a log" if offset > log.end else f"in a log from {log.start} to {log.end}"
+        return Placement(group, partition, other, f"{where} that is another one, or may be", is_doubtful=True)
     if offset < log.start:
         gone = f"the records from {offset} on are gone: at the log start {log.start}"
         return Placement(group, partition, replace(other, offset=log.start), gone, is_raised=True)

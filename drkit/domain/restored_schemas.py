@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from drkit.domain.inventory import Part, RegistryInventory, SubjectVersion
 from drkit.domain.provisioning import Change, RegisterSchema, SetCompatibility
@@ -15,28 +16,46 @@ def restore_schemas(backup: RegistryInventory, live: RegistryInventory, choice: 
     """Versions and levels that are missing. A version that is there and differs stays: no registry changes one."""
     there = {(one.subject, one.version): one for one in live.versions}
     ids = {one.schema_id: one for one in live.versions}
+    backed_up = {(one.subject, one.version) for one in backup.versions}
     changes: list[Change] = []
     stays: list[Difference] = []
+    restored: set[_Key] = set()
     for one in _imports_first(backup.versions):
-        what, found = f"schema {one.subject} version {one.version}", there.get((one.subject, one.version))
-        holder = ids.get(one.schema_id)
-        if found is not None:
-            if found != one:
-                stays.append(Difference(Part.SCHEMAS, what, f"is another one (id {found.schema_id})"))
-        elif holder is not None and (holder.schema_type, holder.schema) != (one.schema_type, one.schema):
-            stays.append(
-                Difference(Part.SCHEMAS, what, f"its id {one.schema_id} is {holder.subject} {holder.version} here")
-            )
-        else:
+        found, holder = there.get((one.subject, one.version)), ids.get(one.schema_id)
+        imports = [(reference.subject, reference.version) for reference in one.references]
+        # What was never backed up is imported as it is here.
+        lost = [key for key in imports if key not in restored and (key in backed_up or key not in there)]
+        detail = ""
+        if found is not None and _content(found) != _content(one):
+            detail = f"is another one (id {found.schema_id})"
+        elif found is None and lost:
+            detail = f"imports {lost[0][0]} version {lost[0][1]}, which is not as in the backup"
+        elif found is None and holder is not None and _said(holder) != _said(one):
+            detail = f"its id {one.schema_id} is {holder.subject} version {holder.version} here"
+        if detail:
+            stays.append(Difference(Part.SCHEMAS, f"schema {one.subject} version {one.version}", detail))
+            continue
+        restored.add((one.subject, one.version))
+        if found is None:
             changes.append(RegisterSchema(one))
     for found_or_change in _levels(backup, live, choice):
         if isinstance(found_or_change, Difference):
             stays.append(found_or_change)
         else:
             changes.append(found_or_change)
-    more = sum(key not in {(one.subject, one.version) for one in backup.versions} for key in there)
+    more = len(there.keys() - backed_up)
     notes = (f"{more} schema versions that the backup does not have stay",) if more else ()
     return Restoration(tuple(changes), tuple(stays), notes=notes, ground=grounded(changes))
+
+
+def _content(version: SubjectVersion) -> SubjectVersion:
+    """No registry promises an order of references."""
+    return replace(version, references=tuple(sorted(version.references)))
+
+
+def _said(version: SubjectVersion) -> tuple[str, str]:
+    """One id may be used by several subjects, for one schema."""
+    return version.schema_type, version.schema
 
 
 def _levels(backup: RegistryInventory, live: RegistryInventory, choice: Choice) -> Iterable[Change | Difference]:

@@ -46,7 +46,7 @@ class RestoreSchemas(RestorePart):
         if recorded:
             reader, writer = self._view.registry
             found = reader.read()
-            levels = {None: found.compatibility, **found.subject_compatibility}
+            levels: dict[str | None, str] = {None: found.compatibility, **found.subject_compatibility}
             for change in recorded:
                 is_level, before = change["change"] == "set_compatibility", change.get("before")
                 if is_level and before is not None and levels.get(change["subject"]) == change["after"]:

@@ -10,9 +10,11 @@ from functools import cached_property
 from drkit.backup.manifest import Manifest
 from drkit.backup.vault import Vault
 from drkit.config.fence_scope import fence_scope
+from drkit.domain.checks import listed
 from drkit.domain.inventory import GroupInventory, Inventory, Part
 from drkit.domain.kafka import Acl, LogRange, TopicDescription, TopicPartition
 from drkit.domain.lag import NO_RECORD
+from drkit.domain.naming import printable
 from drkit.domain.objectives import Accepted, Forecast, Limits, Refused, hold_against
 from drkit.domain.positions import GroupPosition, replay_amount
 from drkit.domain.provisioning import AddPartitions, CreateTopic
@@ -93,10 +95,11 @@ class RestoreView:
         choice = replace(
             self.request.choice, topics=frozenset(self.rename(name) for name in self.request.choice.topics)
         )
-        brokers = len(self.ports.reader.describe_cluster().brokers)
-        return restore_topics(
-            renamed, self.ports.reader.topics(), choice, brokers=brokers, internal=self._connect_topics
-        )
+        reader = self.ports.reader
+        brokers, live = len(reader.describe_cluster().brokers), reader.topics()
+        found = restore_topics(renamed, live, choice, brokers=brokers, internal=self._connect_topics)
+        self._require_seen(change.name for change in found.changes if isinstance(change, CreateTopic))
+        return found
 
     def acls(self) -> Restoration:
         """ACLs. MM2 renames the topics of literal ones in the same way (``MirrorSourceConnector.targetAclBinding``)."""
@@ -152,6 +155,16 @@ class RestoreView:
                     f"backup {self.manifest.backup_id} has no {part.value[:-1]} {missing[0]}",
                     hint=f"drkit backup show {self.manifest.backup_id} shows what it has",
                 )
+
+    def _require_seen(self, missing: Iterable[str]) -> None:
+        """Raise ``AuthError`` for topics that may be there, and that drkit may not describe."""
+        hidden = sorted(self.ports.reader.hidden_topics(list(missing)))
+        if hidden:
+            raise AuthError(
+                f"drkit may not describe {len(hidden)} topics in {self.target}, so that nobody knows whether they are "
+                f"there: {printable(listed(hidden))}",
+                hint="allow drkit's principal to describe every topic, or make it a super user",
+            )
 
     @cached_property
     def _groups(self) -> Mapping[str, GroupInventory]:

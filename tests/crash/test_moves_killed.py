@@ -5,7 +5,6 @@ A kill is an exception that nothing catches; that a real SIGKILL leaves no more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -17,40 +16,13 @@ from drkit.engine import failpoints
 from drkit.engine.step import Mode
 from drkit.errors import RefusedError, StoppedError
 from drkit.procedures.failover import NO_RETURN_AFTER, STEPS
+from tests.crash.killing import Failpoints, killed
 from tests.fakes.move import FIRST, GROUP, Move, mirrored_service
 from tests.fakes.service import APPLICATION, FakeService
 
 CASES = [(mode, name) for mode, steps in STEPS.items() for name in failpoints.names(steps, NO_RETURN_AFTER)]
 ABORT_ONLY = [(mode, name) for mode, name in CASES if "undo" in name or "abort" in name]
 FORWARD = [case for case in CASES if case not in ABORT_ONLY and case[1] != "run:after-take-over"]
-
-
-class KilledError(BaseException):
-    """What SIGKILL is to a process."""
-
-
-class Failpoints:
-    """One failpoint kills; ``seen`` is told of every one that is passed."""
-
-    def __init__(self) -> None:
-        self.deadly = ""
-        self.seen: Callable[[str], object] = lambda _: None
-
-    def hit(self, where: str, point: str) -> None:
-        name = f"{where}:{point}"
-        self.seen(name)
-        if name == self.deadly:
-            self.deadly = ""
-            raise KilledError(name)
-
-
-@pytest.fixture(name="points")
-def _points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Failpoints]:
-    points = Failpoints()
-    for module in ("execution", "runner"):
-        monkeypatch.setattr(f"drkit.engine.{module}.hit", points.hit)
-    yield points
-    assert not points.deadly, f"{points.deadly} was never reached"
 
 
 def world(service: FakeService) -> dict[str, Any]:
@@ -78,12 +50,6 @@ def begun(mode: Mode, name: str = "") -> tuple[FakeService, Move]:
         service.checkpoint(GROUP, FIRST, 10, downstream=10)
         service.source.is_dark = not name.startswith("fence-producers:")
     return service, Move(service, mode)
-
-
-def killed(points: Failpoints, name: str, doing: Callable[[], object]) -> None:
-    points.deadly = name
-    with pytest.raises(KilledError):
-        doing()
 
 
 @pytest.mark.parametrize(("mode", "name"), FORWARD)

@@ -24,7 +24,8 @@ def test_the_steps_are_those_of_a_run(mode: Mode) -> None:
 def test_failpoints_are_listed_for_both_modes() -> None:
     answer = CliRunner().invoke(cli, ["internals", "failpoints", "--output", "json"])
     listed = json.loads(answer.stdout)["procedures"]
-    assert listed.keys() == {"planned", "disaster", *failpoints.OUTSIDE_RUNS}
+    assert listed.keys() == {"planned", "disaster", "restore", *failpoints.OUTSIDE_RUNS}
+    assert set(listed["restore"]) > {f"restore-groups:{point}" for point in failpoints.AROUND_UNDO}
     for mode in Mode:
         names = listed[mode.value]
         effects = {step.name for step in STEPS[mode] if step.is_effect}

@@ -1,0 +1,117 @@
+"""``drkit backup restore``: plan, show, ask, run, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drkit.cli.options import Records, output_option
+from drkit.config.chosen import Chosen
+from drkit.errors import ExitCode, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from drkit.domain.restore_request import RestoreRequest
+    from drkit.engine.listener import RunListener
+    from drkit.procedures.answers import RunReport
+    from drkit.procedures.going_over import Choice as GoingOver
+
+
+@click.command()
+@click.argument("backup_id", metavar="ID")
+@click.option("--to", "target", metavar="REGION", help="Region to restore to [the one that was backed up].")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["topics", "schemas", "groups", "acls"]),
+    help="Restore this part; can be given several times.",
+)
+@click.option("--topic", "topics", multiple=True, metavar="NAME", help="Restore this topic, or positions on it.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Restore this group's positions.")
+@click.option("--replace", is_flag=True, help="Overwrite what is there and differs. Nothing is ever deleted.")
+@click.option(
+    "--accept-positions",
+    is_flag=True,
+    help="Commit positions as they stand in the backup, although the logs may be others: right only where the records "
+    "are there under the same offsets.",
+)
+@click.option("--accept-other-cluster", is_flag=True, help="The region was rebuilt: its cluster is another one now.")
+@click.option("--skip-active", is_flag=True, help="Leave groups that have members as they are.")
+@click.option(
+    "--replication-factor", type=click.IntRange(min=1), metavar="N", help="At most N replicas of each topic made."
+)
+@click.option(
+    "--accept-replay",
+    type=Records(),
+    metavar="N|unknown",
+    help="To the other region: go on although groups would read up to N records again.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan; write nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output_option
+@click.pass_obj
+def restore(chosen: Chosen, **options: Any) -> int:
+    """Restore a backup, or a part of it.
+
+    \b
+    ID is a backup's id, the beginning of one, or latest.
+    What is there stays as it is; what is missing is made. With --replace, what differs is set back.
+    The run is journaled: drkit resume goes on with it, drkit abort takes ACLs and positions back.
+
+    \b
+      drkit backup restore latest --dry-run
+      drkit backup restore latest --group orders.billing --replace
+      drkit backup restore latest --to ap-northeast-1 --only groups
+    """
+    from drkit import bootstrap
+    from drkit.cli.moves import carry_out, confirmed
+    from drkit.cli.render import report_text
+    from drkit.cli.restore_text import restore_plan_text
+
+    as_json, dry_run = options["output"] == "json", options["dry_run"]
+    if not dry_run and not options["yes"] and not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or --dry-run to see the plan"
+        )
+    with bootstrap.open_service(chosen) as service:
+        plan = service.restoring.plan(_request(options))
+        if not as_json or not dry_run:
+            click.echo(restore_plan_text(plan.document), err=as_json)
+        if dry_run:
+            if as_json:
+                click.echo(json.dumps(plan.document))
+            return int(ExitCode.REFUSED if plan.refusals else ExitCode.DONE)
+        plan.require_allowed()
+        if not options["yes"] and not confirmed(plan.target):
+            raise RefusedError("not confirmed; nothing was changed")
+
+        def run(view: RunListener, _: GoingOver | None) -> RunReport:
+            return service.restoring.run(plan, view)
+
+        report = carry_out(service, plan.budgets, run, "stop", yes=options["yes"], as_json=as_json)
+    click.echo(json.dumps(report.document) if as_json else report_text(report.document))
+    return int(report.exit_code)
+
+
+def _request(options: dict[str, Any]) -> RestoreRequest:
+    from drkit.domain.restoration import Choice
+    from drkit.domain.restore_request import RestoreRequest, chosen_parts
+
+    topics, groups = frozenset(options["topics"]), frozenset(options["groups"])
+    return RestoreRequest(
+        backup_id=options["backup_id"],
+        target=options["target"],
+        choice=Choice(
+            parts=chosen_parts(options["only"], topics, groups),
+            topics=topics,
+            groups=groups,
+            replace=options["replace"],
+            accept_positions=options["accept_positions"],
+            skip_active=options["skip_active"],
+            replication_factor=options["replication_factor"],
+        ),
+        accept_other_cluster=options["accept_other_cluster"],
+        accept_replay=options["accept_replay"],
+    )
