@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 from drkit.adapters.aws.objects import Protection, S3ObjectStore
 from drkit.adapters.aws.route53 import Route53Record
 from drkit.adapters.aws.session import AwsSession
+from drkit.adapters.aws.sns import SnsAlerter
 from drkit.adapters.connect.rest import ConnectCluster
 from drkit.adapters.kafka.acl_fence import AclFence
 from drkit.adapters.kafka.client import Connection, client_settings
@@ -18,8 +20,10 @@ from drkit.adapters.kafka.reader import ConfluentReader
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.adapters.local import host
 from drkit.adapters.local.clock import SystemClock
+from drkit.adapters.local.exposition import metrics_page
 from drkit.adapters.local.files import LocalObjectStore, append_line, require_private
 from drkit.adapters.local.hooks import HookFenceDriver
+from drkit.adapters.local.page_server import HttpPages
 from drkit.adapters.local.probes import HttpHealthProbe
 from drkit.adapters.registry.rest import RestRegistry
 from drkit.backup.vault import Replica, Vault
@@ -31,10 +35,12 @@ from drkit.config.models import Settings, resolve_path
 from drkit.config.parity_rules import fence_scope
 from drkit.config.protection import Backup, SchemaRegistry
 from drkit.config.secrets import resolve_secret
+from drkit.domain.schedules import JobSpec
 from drkit.engine.interrupt import Interrupt, InterruptibleClock
 from drkit.errors import DrkitError, UnreachableError
-from drkit.ports import FenceDriver, ObjectStore, Progress
+from drkit.ports import Alerter, Clock, FenceDriver, ObjectStore, Progress
 from drkit.procedures.answers import ThisProcess
+from drkit.procedures.serve import Outside, Show, Terms
 from drkit.procedures.service import Service
 from drkit.procedures.upload import Upload
 from drkit.steps.stand_in import stand_in
@@ -76,6 +82,42 @@ def upload_state(chosen: Chosen, progress: Progress) -> dict[str, Any]:
         return Upload(found, wiring.system_clock, _this_process(), settings.timeouts.lease_seconds, progress).run()
 
 
+def serve(
+    chosen: Chosen,
+    jobs: Sequence[JobSpec],
+    *,
+    listen: str,
+    jitter: float,
+    grace_seconds: float,
+    show: Show,
+    note: Progress,
+) -> None:
+    """Make scheduled backups until a signal comes; ``listen``: ``HOST:PORT`` of the pages about it.
+
+    Raises as ``open_service`` before the service runs, and ``RefusedError`` where it cannot listen.
+    """
+    server = HttpPages(listen)
+    with open_service(chosen) as service:
+        terms = Terms(platform.node(), jitter, grace_seconds, service.settings.timeouts.request_seconds)
+        service.serve(jobs, terms, Outside(show, note, server, metrics_page, _alerter(service.settings)))
+
+
+def _alerter(settings: Settings) -> Alerter | None:
+    arn = settings.alerts.sns_topic_arn
+    return SnsAlerter(_session(settings, SystemClock()), arn) if arn else None
+
+
+def _session(settings: Settings, clock: Clock) -> AwsSession:
+    return AwsSession(
+        clock,
+        region=settings.state.region,
+        endpoint_url=settings.aws.endpoint_url,
+        account_id=settings.aws.account_id,
+        request_seconds=settings.timeouts.request_seconds,
+        setup_seconds=settings.timeouts.aws_setup_seconds,
+    )
+
+
 def _this_process() -> ThisProcess:
     return ThisProcess(host.owner(), host.operator(), host.is_gone)
 
@@ -100,14 +142,7 @@ class _Wiring:
         self.system_clock = SystemClock()
         self.interrupt = Interrupt()
         self._clock = InterruptibleClock(self.system_clock, self.interrupt)
-        self._session = AwsSession(
-            self.system_clock,
-            region=settings.state.region,
-            endpoint_url=settings.aws.endpoint_url,
-            account_id=settings.aws.account_id,
-            request_seconds=self._seconds,
-            setup_seconds=settings.timeouts.aws_setup_seconds,
-        )
+        self._session = _session(settings, self.system_clock)
         self._writers: list[ConfluentWriter] = []
 
     def world(self) -> World:

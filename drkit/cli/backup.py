@@ -16,7 +16,10 @@ from drkit.errors import ExitCode
 
 _PARTS: Final = ("topics", "acls", "users", "groups", "logs", "connectors", "redirects", "schemas")
 
-_ELSEWHERE: Final[dict[str, tuple[str, str]]] = {}
+_ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
+    "schedule": ("drkit.cli.backup_schedule:schedule", "Print units that make backups at intervals."),
+    "serve": ("drkit.cli.backup_schedule:serve", "Make backups at intervals, until SIGTERM or Ctrl-C."),
+}
 """Commands in files of their own: ``module:attribute`` and summary. A module is imported when its command is used."""
 
 

@@ -29,13 +29,30 @@ def resolve_secret(reference: str, *, base: Path, read_arn: ReadArn | None = Non
     if kind == "env":
         return _from_environment(rest)
     if kind == "file":
-        return _from_file(resolve_path(base, rest))
+        return _from_file(stand_in_of(resolve_path(base, rest)))
     if kind == "arn" and read_arn is not None:
         return _from_secret_string(reference, read_arn(reference))
     raise ConfigError(
         f"a secret given by {kind}: cannot be resolved here",
         hint="connect:${...} is for the mirror's identity only; drkit's own needs env:NAME, file:PATH or an ARN",
     )
+
+
+def credential_name(path: str) -> str:
+    """The systemd credential that stands in for a file of this absolute path: ``/etc/a`` is ``etc-a``."""
+    return path.strip("/").replace("/", "-")
+
+
+def stand_in_of(path: Path) -> Path:
+    """The credential that systemd gives this process for a file that it may not read itself, or the file.
+
+    systemd.exec(5), "Credentials": ``LoadCredential=`` puts them into a directory that only the unit can read.
+    """
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not directory or not path.is_absolute():
+        return path
+    credential = Path(directory) / credential_name(str(path))
+    return credential if credential.is_file() else path
 
 
 def _from_environment(name: str) -> str:

@@ -9,16 +9,19 @@ Every call has a deadline (``timeouts.request_seconds`` of the configuration, un
 Writers are Protocols of their own, so that a dry run is given readers only.
 """
 
+from drkit.ports.alerts import Alerter
 from drkit.ports.clock import Clock, Progress
 from drkit.ports.connect import ConnectorState, ConnectorStatus, ConnectReader, ConnectWriter
 from drkit.ports.health import HealthProbe, ProbeAnswer, ProbeStatus
 from drkit.ports.inventory import InventoryReader, InventoryWriter, LogTimes
 from drkit.ports.kafka import KafkaReader, KafkaWriter, PartitionFailure, ProbeOutcome, ReadRange, TopicTail
+from drkit.ports.pages import Page, Pages, PageServer
 from drkit.ports.registry import RegistryReader, RegistryWriter
 from drkit.ports.store import ObjectStore, PreconditionFailed, StoredObject
 from drkit.ports.traffic import FenceDriver, RecordSet, RedirectTarget, RedirectWriter
 
 __all__ = [
+    "Alerter",
     "Clock",
     "ConnectReader",
     "ConnectWriter",
@@ -32,6 +35,9 @@ __all__ = [
     "KafkaWriter",
     "LogTimes",
     "ObjectStore",
+    "Page",
+    "PageServer",
+    "Pages",
     "PartitionFailure",
     "PreconditionFailed",
     "ProbeAnswer",

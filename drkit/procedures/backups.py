@@ -46,7 +46,8 @@ class Backups:
         regions = [self.primary()] if regions is None else list(dict.fromkeys(regions))
         for region in regions:
             self._require_region(region)
-        found = at_once(lambda region: attempt(self._run, region, parts, region == regions[0], progress), regions)
+        wanted = self.wanted(parts, regions)
+        found = at_once(lambda region: attempt(self._run, region, wanted[region], progress), regions)
         failed = {region: one for region, one in zip(regions, found, strict=True) if isinstance(one, DrkitError)}
         backups = [one for one in found if isinstance(one, RegionBackup)]
         if not backups:
@@ -147,13 +148,20 @@ class Backups:
     def _vault(self) -> Vault:
         return self.world.vault
 
-    def _run(self, region: str, parts: Collection[Part] | None, is_first: bool, progress: Progress) -> RegionBackup:
-        started = self.world.clock.monotonic()
-        ports, cluster_id = self.world.regions[region], self.world.settings.regions[region].cluster.cluster_id
-        wanted = parts_of(ports, self.world.redirects) if parts is None else parts
-        if not is_first:
+    def wanted(self, parts: Collection[Part] | None, regions: Sequence[str]) -> dict[str, list[Part]]:
+        """The parts that a backup of these regions is to have of each, where these are asked for (None: all)."""
+        found = {
+            region: [*(parts_of(self.world.regions[region], self.world.redirects) if parts is None else parts)]
+            for region in regions
+        }
+        for region in regions[1:]:
             # They are the service's, not the region's: the first one has them.
-            wanted = [part for part in wanted if part is not Part.REDIRECTS]
+            found[region] = [part for part in found[region] if part is not Part.REDIRECTS]
+        return found
+
+    def _run(self, region: str, wanted: Collection[Part], progress: Progress) -> RegionBackup:
+        started = self.world.clock.monotonic()
+        cluster_id = self.world.settings.regions[region].cluster.cluster_id
         storing = Storing(self._vault, self.world.clock)
         begun = storing.begin(region, cluster_id, wanted)
         progress(f"{region}: reading {', '.join(part.value for part in begun.asked)}")

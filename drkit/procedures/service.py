@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
@@ -13,9 +13,10 @@ from drkit.domain.lifecycle import Phase
 from drkit.domain.mode import FailoverMode
 from drkit.domain.run_events import RunPlanned
 from drkit.domain.runs import RESTORE
+from drkit.domain.schedules import JobSpec
 from drkit.domain.status import LastRun
 from drkit.engine import journal as journals
-from drkit.engine.interrupt import Interrupt, InterruptedRunError
+from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import LocalCopy
 from drkit.engine.listener import RunListener
 from drkit.engine.step import Procedure
@@ -28,8 +29,10 @@ from drkit.procedures.going_over import Choice, giving_way
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
 from drkit.procedures.restoring import Restoring
+from drkit.procedures.scheduled_jobs import BackupJob, LookJob
+from drkit.procedures.serve import BackupService, Outside, ScheduledJob, Terms
 from drkit.procedures.supersession import in_place_of
-from drkit.procedures.watch import MOST_READ, Look, Watch
+from drkit.procedures.watch import MOST_READ, Look, Watch, watch_on
 from drkit.reports.run_report import report
 from drkit.steps.world import World
 from drkit.verification.failback import FailbackSettings
@@ -129,23 +132,19 @@ class Service(Inspection):
         it is raised.
         """
         watch = Watch(self._world, lambda: self.primary, self._process.owner, most_read)
-        try:
-            with self._interrupt.installed():
-                while True:
-                    look = watch.look()
-                    show(look)
-                    if once:
-                        if look.errors:
-                            raise look.errors[0]
-                        return
-                    # A look may take longer than the time between two: then nothing is waited for.
-                    self._interrupt.raise_if_asked()
-                    self._world.clock.sleep(every_seconds - look.seconds)
-        except InterruptedRunError:
-            # To be ended is how a service ends.
-            return
-        finally:
-            watch.close()
+        watch_on(watch, show, self._interrupt, every_seconds=every_seconds, once=once)
+
+    def serve(self, jobs: Sequence[JobSpec], terms: Terms, outside: Outside) -> None:
+        """Make scheduled backups until a signal comes. Raises ``RefusedError`` where it cannot listen."""
+        todo = [self._scheduled(spec) for spec in jobs]
+        name = f"{self.settings.project} {self.settings.environment}"
+        BackupService(name, todo, terms, outside, self._world.clock, self._interrupt).run()
+
+    def _scheduled(self, spec: JobSpec) -> ScheduledJob:
+        if not spec.is_look:
+            return BackupJob(spec, self._world, self.backups)
+        watch = Watch(self._world, lambda: self.primary, self._process.owner)
+        return LookJob(spec, self._world, watch, lambda: self.primary)
 
     def list_runs(self) -> dict[str, Any]:
         """``drkit.runs/1``: every run, newest first. A journal that cannot be read is listed with the reason."""

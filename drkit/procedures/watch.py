@@ -15,7 +15,10 @@ from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.mirror_flow import Flow, internal_topics
 from drkit.domain.mm2_records import parse_offset_sync
 from drkit.domain.samples import GroupSamples, KnownPositions, PositionSample
+from drkit.domain.schedules import Grid
 from drkit.domain.sync_log import LoggedSync
+from drkit.engine.interrupt import Interrupt, InterruptedRunError
+from drkit.engine.turns import turns
 from drkit.errors import DrkitError, RefusedError
 from drkit.ports import TopicTail
 from drkit.steps.fence_consumers import committed_in_scope
@@ -252,6 +255,32 @@ class Watch:
         """Leave what is followed."""
         if self._syncs is not None:
             self._syncs.close()
+
+
+def watch_on(
+    watch: Watch, show: Callable[[Look], None], interrupt: Interrupt, *, every_seconds: float, once: bool
+) -> None:
+    """Look at the moments of a schedule until a signal comes, or once; then leave what is followed.
+
+    What goes wrong in one look is shown with it, and tried again in the next. ``once``, and before the first look, it
+    is raised.
+    """
+    try:
+        with interrupt.installed():
+            for _ in turns(Grid(every_seconds), watch.world.clock):
+                look = watch.look()
+                show(look)
+                if once:
+                    if look.errors:
+                        raise look.errors[0]
+                    return
+                # A look may take longer than the time between two.
+                interrupt.raise_if_asked()
+    except InterruptedRunError:
+        # To be ended is how a service ends.
+        return
+    finally:
+        watch.close()
 
 
 def _ms(world: World) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from types_boto3_route53.client import Route53Client
     from types_boto3_s3.client import S3Client
+    from types_boto3_sns.client import SNSClient
     from types_boto3_sts.client import STSClient
 
 _CONNECT_SECONDS = 3.0
@@ -68,6 +69,10 @@ class AwsSession:
     def route53(self) -> Route53Client:
         """Route 53, of the partition that the session's region is in."""
         return cast("Route53Client", self._client("route53", self._region))
+
+    def sns(self, region: str) -> SNSClient:
+        """SNS in the region of a topic."""
+        return cast("SNSClient", self._client("sns", region))
 
     def sts(self) -> STSClient:
         """The regional STS."""

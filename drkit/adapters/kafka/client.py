@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from drkit.adapters.kafka.failures import is_authentication, is_lost_handshake, is_one_of, translated
 from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
+from drkit.config.secrets import stand_in_of
 from drkit.errors import ConfigError, DrkitError
 
 MOVES: Final = (
@@ -47,7 +49,7 @@ def client_settings(cluster: Cluster, resolve_secret: ResolveSecret, *, token_se
             settings |= {
                 "security.protocol": "SSL",
                 "ssl.certificate.location": auth.certificate_file,
-                "ssl.key.location": auth.key_file,
+                "ssl.key.location": str(stand_in_of(Path(auth.key_file))),
             }
             if auth.key_password:
                 settings["ssl.key.password"] = resolve_secret(auth.key_password)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drkit.config.secrets import resolve_secret
+from drkit.config.secrets import credential_name, resolve_secret
 from drkit.errors import AuthError, ConfigError
 
 ARN = "arn:aws:secretsmanager:ap-east-2:111122223333:secret:AmazonMSK_drkit"
@@ -42,6 +42,21 @@ def test_the_first_line_of_a_file(content: bytes, secret: str, tmp_path: Path) -
     (tmp_path / "password").write_bytes(content)
     assert resolve_secret("file:password", base=tmp_path) == secret
     assert resolve_secret(f"file:{tmp_path / 'password'}", base=Path("/")) == secret
+
+
+def test_a_credential_of_systemd_stands_in_for_the_file_that_it_is_named_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, credentials = tmp_path / "etc" / "password", tmp_path / "credentials"
+    credentials.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    file.parent.mkdir()
+    file.write_text("from the file")
+    assert resolve_secret("file:password", base=file.parent) == "from the file"
+    (credentials / credential_name(str(file))).write_text("from systemd")
+    assert resolve_secret("file:password", base=file.parent) == "from systemd"
+    assert resolve_secret(f"file:{file}", base=tmp_path) == "from systemd"
+    assert credential_name("/etc/drkit/password") == "etc-drkit-password"
 
 
 def test_a_file_without_a_secret(tmp_path: Path) -> None:
