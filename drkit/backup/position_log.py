@@ -1,41 +1,38 @@
-"""Groups' positions in the state bucket: a whole table now and then, and what moved since in between.
+"""Groups' positions and log ends in the state bucket: a whole table now and then, and what moved since in between.
 
 ``positions/REGION/GENERATION/NUMBER-TIME.parquet``: number 0 of a generation is a whole table, each further one holds
 what moved until its time (ms since the epoch, also where nothing did: it says that all positions are of then). A
 generation has one writer, so that two watches do not disturb each other; who reads takes the one that goes on longest.
+``GENERATION/silent-BEGAN-ENDED.json``: the first look that the cluster did not answer, and when it began and ended.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from drkit.backup.tables import read_table, write_table
+from drkit.backup.position_rows import GONE, Row, gone, read_rows, write_rows
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.samples import GroupSamples, KnownPositions, Mark, PositionSample, RecordMark
+from drkit.domain.log_samples import LogSample, Silence
+from drkit.domain.samples import KnownPositions, PositionSample
 from drkit.errors import RefusedError
-from drkit.ports import ObjectStore
+from drkit.ports import ObjectStore, PreconditionFailed
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_SCHEMA = "drkit.positions/1"
 _KEY = re.compile(r"(?P<number>\d{6})-(?P<at>\d+)\.parquet")
-_GONE = -1
+_SILENT = re.compile(r"silent-(?P<began>\d+)-(?P<ended>\d+)\.json")
 _LONGEST = 120
 """Objects of one generation: that many are read at a failover."""
 _KEPT_MS = 15 * 60 * 1000
 """Generations that ended longer ago are removed, but for the newest two."""
 _AT_ONCE = 16
-_DIGEST_BYTES = 16
-
-Row = tuple[str, PositionSample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,10 @@ class PositionLog:
         }
         return {generation: entries for generation, entries in whole.items() if entries}
 
+    def silences(self) -> list[Silence]:
+        """When the cluster did not answer any watch any more, as far as their generations are kept."""
+        return [found for key in self.store.list(f"positions/{self.region}/") if (found := _silence(key)) is not None]
+
     def _bodies(self, keys: list[str]) -> list[tuple[str, bytes]] | None:
         with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="positions") as pool:
             objects = list(pool.map(self.store.get, keys))
@@ -113,103 +114,84 @@ class PositionWriter:
             moment = datetime.fromtimestamp(known.as_of_ms / 1000, UTC)
             self._generation = f"positions/{self._log.region}/{moment:%Y%m%dt%H%M%S.%fz}-{secrets.token_hex(4)}"
             self._number = 0
-        rows = list(_all(known.groups) if is_whole or last is None else _moved(last.groups, known.groups))
+        rows = list(_all(known) if is_whole or last is None else _moved(last, known))
         about: dict[str, Any] = {**self._about, "as_of_ms": known.as_of_ms, "is_whole": is_whole}
         if is_whole:
             about["topic_ids"] = dict(known.topic_ids)
-        body = write_table(_SCHEMA, _columns(), _to_columns(rows), about)
+        body = write_rows(rows, about)
         self._store.create(f"{self._generation}/{self._number:06d}-{known.as_of_ms}.parquet", body)
         self._number += 1
         self._last = known
         return Written(len(rows), len(body), is_whole)
+
+    def note_silence(self, silence: Silence) -> None:
+        """Store that the cluster does not answer any more. Nothing where this watch has never seen it answer.
+
+        Raises what the store raises.
+        """
+        if self._generation:
+            key = f"{self._generation}/silent-{silence.began_ms}-{silence.ended_ms}.json"
+            with suppress(PreconditionFailed):
+                self._store.create(key, json.dumps({**self._about, **silence._asdict()}).encode())
 
     def forget(self, now_ms: int) -> None:
         """Remove generations that ended long ago, whoever wrote them."""
         generations = self._log.generations()
         ended = sorted(generations, key=lambda generation: generations[generation][-1])[:-2]
         old = [generation for generation in ended if generations[generation][-1][0] < now_ms - _KEPT_MS]
+        silent = [key for key in self._store.list(f"positions/{self._log.region}/") if _silence(key) is not None]
         # From the end: what is left of a generation that is removed half-way is still one.
         for generation in old:
+            for key in (key for key in silent if key.startswith(f"{generation}/")):
+                self._store.delete(key)
             for _, key in reversed(generations[generation]):
                 self._store.delete(key)
 
 
-def _all(groups: GroupSamples) -> Iterator[Row]:
-    for group, samples in sorted(groups.items()):
+def _silence(key: str) -> Silence | None:
+    match = _SILENT.fullmatch(key.rpartition("/")[2])
+    return None if match is None else Silence(int(match["began"]), int(match["ended"]))
+
+
+def _all(known: KnownPositions) -> Iterator[Row]:
+    for group, samples in sorted(known.groups.items()):
         for _, sample in sorted(samples.items()):
             yield group, sample
+    yield from (sample for _, sample in sorted(known.logs.items()))
 
 
-def _moved(before: GroupSamples, now: GroupSamples) -> Iterator[Row]:
-    for group, samples in sorted(now.items()):
-        earlier = before.get(group, {})
+def _moved(before: KnownPositions, now: KnownPositions) -> Iterator[Row]:
+    for group, samples in sorted(now.groups.items()):
+        earlier = before.groups.get(group, {})
         yield from ((group, sample) for p, sample in sorted(samples.items()) if earlier.get(p) != sample)
-    for group, samples in sorted(before.items()):
-        left = now.get(group, {})
-        yield from ((group, PositionSample(p, _GONE, one.at_ms)) for p, one in sorted(samples.items()) if p not in left)
+    for group, samples in sorted(before.groups.items()):
+        left = now.groups.get(group, {})
+        yield from ((group, PositionSample(p, GONE, one.at_ms)) for p, one in sorted(samples.items()) if p not in left)
+    yield from (sample for p, sample in sorted(now.logs.items()) if before.logs.get(p) != sample)
+    yield from (gone(p, one.at_ms) for p, one in sorted(before.logs.items()) if p not in now.logs)
 
 
 def _folded(objects: Iterable[tuple[str, bytes]]) -> KnownPositions:
     groups: dict[str, dict[TopicPartition, PositionSample]] = {}
+    logs: dict[TopicPartition, LogSample] = {}
     as_of_ms = 0
     topic_ids: Mapping[str, str] = {}
     for key, body in objects:
-        columns, about = read_table(_SCHEMA, _columns(), body, key)
+        rows, about = read_rows(body, key)
         as_of_ms, topic_ids = int(about["as_of_ms"]), about.get("topic_ids", topic_ids)
-        for group, sample in _from_columns(columns):
-            positions = groups.setdefault(group, {})
-            if sample.upstream == _GONE:
-                positions.pop(sample.partition, None)
+        for row in rows:
+            if isinstance(row, LogSample):
+                logs[row.partition] = row
             else:
-                positions[sample.partition] = sample
-    return KnownPositions(as_of_ms, {group: positions for group, positions in groups.items() if positions}, topic_ids)
-
-
-def _columns() -> pa.Schema:
-    import pyarrow as pa
-
-    digest = pa.binary(_DIGEST_BYTES)
-    return pa.schema(
-        [
-            pa.field("group", pa.string(), nullable=False),
-            pa.field("topic", pa.string(), nullable=False),
-            pa.field("partition", pa.int32(), nullable=False),
-            pa.field("upstream", pa.int64(), nullable=False),
-            pa.field("at_ms", pa.int64(), nullable=False),
-            pa.field("first_offset", pa.int64()),
-            pa.field("first_digest", digest),
-            pa.field("before_offset", pa.int64()),
-            pa.field("before_digest", digest),
-        ]
+                group, sample = row
+                groups.setdefault(group, {})[sample.partition] = sample
+    return KnownPositions(
+        as_of_ms,
+        {
+            group: there
+            for group, positions in groups.items()
+            if (there := {p: one for p, one in positions.items() if one.upstream != GONE})
+        },
+        topic_ids,
+        {p: one for p, one in logs.items() if one.log.end != GONE},
     )
-
-
-def _to_columns(rows: list[Row]) -> dict[str, list[Any]]:
-    samples = [sample for _, sample in rows]
-    return {
-        "group": [group for group, _ in rows],
-        "topic": [one.partition.topic for one in samples],
-        "partition": [one.partition.partition for one in samples],
-        "upstream": [one.upstream for one in samples],
-        "at_ms": [one.at_ms for one in samples],
-        "first_offset": [None if one.first is None else one.first.offset for one in samples],
-        "first_digest": [None if one.first is None else one.first.digest for one in samples],
-        "before_offset": [None if one.before is None else one.before.offset for one in samples],
-        "before_digest": [None if one.before is None else one.before.digest for one in samples],
-    }
-
-
-def _from_columns(columns: Mapping[str, list[Any]]) -> Iterator[Row]:
-    partitions: dict[tuple[str, int], TopicPartition] = {}
-    for group, topic, number, upstream, at_ms, first, first_digest, before, before_digest in zip(
-        *columns.values(), strict=True
-    ):
-        partition = partitions.setdefault((topic, number), TopicPartition(topic, number))
-        yield (
-            group,
-            PositionSample(partition, upstream, at_ms, _mark(first, first_digest), _mark(before, before_digest)),
-        )
-
-
-def _mark(offset: int | None, digest: bytes | None) -> Mark | None:
-    return None if offset is None or digest is None else RecordMark(offset, digest)

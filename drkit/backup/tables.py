@@ -84,6 +84,19 @@ def _bytes_in_memory(metadata: pq.FileMetaData) -> int:
     return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
+def schema_of(body: bytes) -> str | None:
+    """What a table says that it is; None for what is none. ``read_table`` says whether it is one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(io.BytesIO(body)).metadata
+        about = json.loads((metadata or {}).get(_METADATA_KEY.encode(), b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return about.get("schema") if isinstance(about, dict) else None
+
+
 def _around_checksum(body: bytes) -> tuple[bytes, bytes, bytes]:
     """What is before the checksum, the checksum, and what is after it. Raises ``ValueError`` where there is none."""
     start = body.rindex(_CHECKSUM_MARK) + len(_CHECKSUM_MARK)

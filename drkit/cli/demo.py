@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WARM_SECONDS: Final = 12.0
 _AFTER_SECONDS: Final = 4.0
+_WATCH_SECONDS: Final = 1.0
 
 
 @click.command()
@@ -49,6 +50,7 @@ def demo(disaster: bool, rate: int, groups: int, directory: Path, subnet: str | 
     lost, read twice or reordered. Exit code 6 if a promise did not hold.
     """
     from drkit.cli.sandbox import open_sandbox
+    from drkit.sandbox.watch_process import start_watch
     from drkit.sandbox.workload.control import Workload
 
     box = open_sandbox(directory, subnet)
@@ -58,6 +60,9 @@ def demo(disaster: bool, rate: int, groups: int, directory: Path, subnet: str | 
         workload = Workload(box)
         with _said(f"a service at work: {rate} records/s, {groups} groups, half of them lagging"):
             workload.start(rate=rate, groups=groups)
+            if disaster:
+                # As a service on the surviving side would: what it sees is what the loss is known from.
+                start_watch(box, every_seconds=_WATCH_SECONDS)
             _warm(workload, rate)
         document = _fail_over(box, workload, disaster=disaster)
     finally:

@@ -32,16 +32,26 @@ def disaster_promises(
 ) -> dict[str, bool]:
     """The loss is what was reported, and groups read again only what they did after their last known position.
 
-    ``known``: per group, the committed offsets on the lost side that outlived it.
+    ``known``: per group, the committed offsets on the lost side that outlived it. The loss lies within what was
+    reported: not below what was counted, and not above what there was at the highest rate seen, up to when the source
+    was known not to answer. What is counted was on the source, though its writer may have died with the answer.
     """
     return {
         "the run succeeded": run["outcome"] == "succeeded",
-        "the loss was reported as unknown": run["records_lost"]["unknown"],
+        "the loss was reported, as an estimate": run["records_lost"]["unknown"] and run["loss"] is not None,
+        "lost within what was reported": _is_within(run, ledger),
         "lost exactly what is above the last mirrored offset": _lost(judgement) == _above(run, judgement),
         "read again only what came after the last checkpoint": not _read_too_early(run, judgement, known),
         "out of order 0": ledger["out_of_order"] == 0,
         "the ledger is complete": _is_complete(ledger),
     }
+
+
+def _is_within(run: Mapping[str, Any], ledger: Mapping[str, Any]) -> bool:
+    """Whether the records lost are at least, and at most, as many as was said."""
+    at_least, highest = run["records_lost_at_least"], run["records_lost_highest"]
+    unanswered = ledger["unacknowledged"]["unknown"]["records"]
+    return highest is not None and at_least - unanswered <= ledger["lost"] <= highest
 
 
 def _is_complete(ledger: Mapping[str, Any]) -> bool:

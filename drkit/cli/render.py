@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from drkit.domain.lag import amount_from_json, amount_text
 from drkit.domain.naming import printable
+from drkit.reports.lost_records import loss_lines
 from drkit.reports.run_report import report_text
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ def _plan_text(plan: Mapping[str, Any]) -> str:
         f"{plan['procedure']} from {plan['from']} to {plan['to']}, {plan['mode']}: {plan['reason']}",
         *(f"  {region}: {_health(found)}" for region, found in plan["health"].items()),
         f"  records that would be lost        {_amount(forecast['records_lost'])}",
+        *(f"                                    {line}" for line in loss_lines(forecast.get("loss"))),
         f"  records that groups read again    {_amount(forecast['records_read_again'])}",
         f"  records not mirrored yet          {_amount(forecast['records_to_mirror'])}",
         f"  positions                         {offsets['exact']} of {offsets['partitions']} exact now",
@@ -166,9 +169,13 @@ def _health(found: Mapping[str, Any]) -> str:
 
 
 def _amount(amount: Mapping[str, Any]) -> str:
-    if amount["certainty"] == "unknown":
-        return f"unknown: {printable(amount['reason'])}"
-    return f"{'at most ' if amount['certainty'] == 'at_most' else ''}{amount['records']}"
+    match amount["certainty"]:
+        case "unknown":
+            return f"unknown: {printable(amount['reason'])}"
+        case "estimated":
+            return amount_text(amount_from_json(amount))
+        case certainty:
+            return f"{'at most ' if certainty == 'at_most' else ''}{amount['records']}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Final
 
 from drkit.domain.kafka import LogRange, TopicPartition
-from drkit.domain.lag import Amount, AtMost, Exactly, NotKnown, total
+from drkit.domain.lag import Amount, AtMost, Estimated, Exactly, NotKnown, total
 from drkit.domain.lineage import Cut
 from drkit.domain.mirror_flow import Flow
 
@@ -62,7 +62,7 @@ class PartitionDivergence:
         match self.orphans:
             case Exactly(0) | AtMost(0):
                 return Divergence.CLEAN
-            case NotKnown():
+            case NotKnown() | Estimated():
                 return Divergence.UNKNOWN
             case _:
                 return Divergence.DIRTY

@@ -6,11 +6,12 @@ offsets is an upper bound, and only counting data records, or finding none, is e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.log_samples import Horizon, Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,68 +36,136 @@ class NotKnown:
     at_least: int = 0
 
 
-Amount = Exactly | AtMost | NotKnown
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """A number of records that nothing bounds from above, but that there is evidence of.
+
+    ``at_least``: the part that is proved. ``estimate``: by the last known rate. ``highest``: by the highest rate that
+    was seen, up to the latest time that it can have gone on to. ``basis``: what the estimate goes by.
+    """
+
+    at_least: int
+    estimate: int
+    highest: int
+    basis: str
+
+
+Amount = Exactly | AtMost | Estimated | NotKnown
 NO_RECORD: Final = Exactly(0)
+
+
+def upper_bound(amount: Amount) -> int | None:
+    """How many records there are at most; None where nothing bounds them."""
+    return amount.records if isinstance(amount, Exactly | AtMost) else None
 
 
 def total(amounts: Iterable[Amount]) -> Amount:
     """The sum; as sure as its least sure part."""
-    known, bounded, reasons = 0, 0, []
+    known, bounded, guessed, highest = 0, 0, 0, 0
+    reasons, bases = [], []
     for amount in amounts:
         match amount:
             case Exactly(records):
                 known += records
             case AtMost(records):
                 bounded += records
+            case Estimated(at_least, estimate, most, basis):
+                known += at_least
+                guessed += estimate - at_least
+                highest += most - at_least
+                bases.append(basis)
             case NotKnown(reason, at_least):
                 known += at_least
                 reasons.append(reason)
+    # What is only bounded from above says nothing about the least.
     if reasons:
-        others = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        # What is only bounded from above says nothing about the least.
-        return NotKnown(reasons[0] + others, known)
+        return NotKnown(_first(reasons), known)
+    if bases:
+        return Estimated(known, known + guessed + bounded, known + highest + bounded, _first(bases))
     return AtMost(known + bounded) if bounded else Exactly(known)
 
 
+def _first(reasons: Sequence[str]) -> str:
+    others = len(set(reasons)) - 1
+    return f"{reasons[0]} (and {others} more)" if others else reasons[0]
+
+
 def amount_to_json(amount: Amount) -> dict[str, Any]:
-    """``{records, certainty: exact|at_most|unknown}``, with ``at_least`` and ``reason`` where unknown."""
+    """``{records, certainty: exact|at_most|estimated|unknown}``.
+
+    With ``at_least`` and ``reason`` where estimated or unknown, and ``estimate`` and ``highest`` where estimated.
+    ``records`` is None there: no figure says how many there are.
+    """
     match amount:
         case Exactly(records):
             return {"records": records, "certainty": "exact"}
         case AtMost(records):
             return {"records": records, "certainty": "at_most"}
+        case Estimated(at_least, estimate, highest, basis):
+            return {
+                "records": None,
+                "certainty": "estimated",
+                "at_least": at_least,
+                "estimate": estimate,
+                "highest": highest,
+                "reason": basis,
+            }
         case NotKnown(reason, at_least):
             return {"records": None, "certainty": "unknown", "at_least": at_least, "reason": reason}
 
 
+def amount_from_json(document: Mapping[str, Any]) -> Amount:
+    """What ``amount_to_json`` made of an amount: from a journal."""
+    match document["certainty"]:
+        case "exact":
+            return Exactly(document["records"])
+        case "at_most":
+            return AtMost(document["records"])
+        case "estimated":
+            return Estimated(
+                document["at_least"], document["estimate"], document["highest"], document.get("reason", "")
+            )
+        case _:
+            return NotKnown(document.get("reason", ""), document.get("at_least", 0))
+
+
 def amount_text(amount: Amount) -> str:
-    """``12``, ``<= 12`` or ``unknown``."""
+    """``12``, ``<= 12``, ``about 12 (at least 3, 20 at the highest rate seen)``, ``unknown`` or ``unknown (>= 3)``."""
     match amount:
         case Exactly(records):
             return str(records)
         case AtMost(records):
             return f"<= {records}"
-        case NotKnown():
-            return "unknown"
+        case Estimated(at_least, estimate, highest):
+            return f"about {estimate} (at least {at_least}, {highest} at the highest rate seen)"
+        case NotKnown(_, at_least):
+            return f"unknown (>= {at_least})" if at_least else "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
     """What the mirror has not carried over of one partition.
 
-    ``seconds``: age of the oldest record that is left; 0 if none is, None if its time is not known.
+    ``seconds``: age of the oldest record that is left; 0 if none is, None if its time is not known. ``sighting``: how
+    its log was seen last, where the source does not answer; ``when_seen``: offsets that were left up to its end then.
     """
 
     partition: TopicPartition
     records: Amount
     seconds: float | None
+    sighting: Sighting | None = None
+    when_seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorLag:
-    """The lag per partition, sorted; its total is also the loss if the source vanished now."""
+    """The lag per partition, sorted; its total is also the loss if the source vanished now.
+
+    ``horizon``: until when a source that does not answer took records; None for one that answers.
+    """
 
     partitions: tuple[PartitionLag, ...]
+    horizon: Horizon | None = None
 
     @property
     def records(self) -> Amount:
@@ -173,26 +242,3 @@ def _age(records: Amount, oldest_ms: int | None, now_ms: int) -> float | None:
         return None
     # Producers' clocks may run ahead of this one.
     return max(0, now_ms - oldest_ms) / 1000
-
-
-def lag_without_source(
-    partitions: Iterable[TopicPartition],
-    mirrored: Mapping[TopicPartition, int],
-    last_seen: Mapping[TopicPartition, int] | None = None,
-) -> MirrorLag:
-    """The lag when the source does not answer: unknown.
-
-    ``last_seen``: log ends of the source from a snapshot. They prove no loss (offsets above the last mirrored one may
-    be markers), so they only make the reason more telling.
-    """
-    seen = last_seen or {}
-    lags = []
-    for partition in sorted(partitions):
-        last = mirrored.get(partition)
-        reason = f"the source does not answer; of {partition} offset {last} was mirrored last"
-        if last is None:
-            reason = f"the source does not answer; nothing of {partition} was mirrored"
-        if seen.get(partition, 0) > (-1 if last is None else last) + 1:
-            reason += f", and its log had reached {seen[partition]}"
-        lags.append(PartitionLag(partition, NotKnown(reason), None))
-    return MirrorLag(tuple(lags))

@@ -1,6 +1,7 @@
 """Whether a forecast is within the objectives, or within the risks that the operator has accepted.
 
-An unknown figure is never within an objective.
+An unknown figure is never within an objective, and an estimate is not either, as nothing bounds it: what it may come to
+can be accepted by its number, as an unknown figure cannot.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from drkit.domain.lag import Amount, AtMost, Exactly, NotKnown
+from drkit.domain.lag import Amount, AtMost, Estimated, Exactly, NotKnown, amount_text
 
 Acceptance = int | Literal["unknown"] | None
 """``--accept-loss`` and ``--accept-replay``: a number of records, ``unknown`` (any number), or not given."""
@@ -73,13 +74,33 @@ class _Risk:
     def is_lifted(self) -> bool:
         if self.accepted == "unknown":
             return True
-        return (
-            self.accepted is not None and not isinstance(self.amount, NotKnown) and self.amount.records <= self.accepted
-        )
+        at_most = may_come_to(self.amount)
+        return self.accepted is not None and at_most is not None and at_most <= self.accepted
 
     @property
     def lifting_flag(self) -> str:
-        return f"{self.flag} {'unknown' if isinstance(self.amount, NotKnown) else self.amount.records}"
+        at_most = may_come_to(self.amount)
+        if isinstance(self.amount, Estimated) and at_most is not None:
+            # It may grow while it is thought about, and its last digits mean nothing.
+            at_most = rounded_up(at_most)
+        return f"{self.flag} {'unknown' if at_most is None else at_most}"
+
+
+def may_come_to(amount: Amount) -> int | None:
+    """The number that has to be accepted of an amount; None where no number will do."""
+    match amount:
+        case Exactly(records) | AtMost(records):
+            return records
+        case Estimated(_, _, highest):
+            return highest
+        case NotKnown():
+            return None
+
+
+def rounded_up(records: int) -> int:
+    """The next number of two digits and zeros."""
+    unit: int = 10 ** max(0, len(str(records)) - 2)
+    return -(-records // unit) * unit
 
 
 def hold_against(forecast: Forecast, limits: Limits, accepted: Accepted) -> Allowed | Refused:
@@ -109,24 +130,37 @@ def _loss_reasons(forecast: Forecast, limits: Limits) -> tuple[str, ...]:
             return (f"the number of records that would be lost is unknown: {reason}",)
         case Exactly(0) | AtMost(0):
             return ()
+        case Estimated():
+            lost = amount_text(forecast.loss)
+            return (
+                f"{lost} records would be lost; the objective is {limits.rpo_records}, and an estimate is no bound",
+                *_age_reasons(forecast, limits),
+            )
         case Exactly(records) | AtMost(records):
-            reasons = []
-            if records > limits.rpo_records:
-                bound = _bound(forecast.loss)
-                reasons.append(f"{bound} {records} records would be lost; the objective is {limits.rpo_records}")
-            if forecast.loss_seconds is None:
-                reasons.append(f"the age of what would be lost is unknown; the objective is {limits.rpo_seconds:g} s")
-            elif forecast.loss_seconds > limits.rpo_seconds:
-                reasons.append(
-                    f"{forecast.loss_seconds:.1f} s of records would be lost; the objective is {limits.rpo_seconds:g} s"
-                )
-            return tuple(reasons)
+            if records <= limits.rpo_records:
+                return _age_reasons(forecast, limits)
+            bound = _bound(forecast.loss)
+            return (
+                f"{bound} {records} records would be lost; the objective is {limits.rpo_records}",
+                *_age_reasons(forecast, limits),
+            )
+
+
+def _age_reasons(forecast: Forecast, limits: Limits) -> tuple[str, ...]:
+    if forecast.loss_seconds is None:
+        return (f"the age of what would be lost is unknown; the objective is {limits.rpo_seconds:g} s",)
+    if forecast.loss_seconds > limits.rpo_seconds:
+        return (f"{forecast.loss_seconds:.1f} s of records would be lost; the objective is {limits.rpo_seconds:g} s",)
+    return ()
 
 
 def _replay_reasons(forecast: Forecast, limits: Limits) -> tuple[str, ...]:
     match forecast.replay:
         case NotKnown(reason):
             return (f"the number of records that groups would read again is unknown: {reason}",)
+        case Estimated():
+            again, limit = amount_text(forecast.replay), limits.replay_records
+            return (f"groups would read {again} records again; the objective is {limit}, and an estimate is no bound",)
         case Exactly(records) | AtMost(records) if records > limits.replay_records:
             bound = _bound(forecast.replay)
             return (f"groups would read {bound} {records} records again; the objective is {limits.replay_records}",)

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from drkit.domain.kafka import GroupOffsets, GroupState, TopicPartition
-from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly, NotKnown, amount_to_json, total
+from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly, NotKnown, amount_to_json, total, upper_bound
 from drkit.domain.offsets import Bounded, Exact, Unavailable
 from drkit.domain.positions import GroupPosition, never_mirrored, replay_amount, totals
 
@@ -193,7 +193,8 @@ def rates(before: GroupOffsets, after: GroupOffsets, seconds: float) -> dict[str
 def _seconds(amount: Amount, rate: float | None) -> float | None:
     if amount == NO_RECORD:
         return 0.0
-    return None if isinstance(amount, NotKnown) or not rate else round(amount.records / rate, 3)
+    records = upper_bound(amount)
+    return None if records is None or not rate else round(records / rate, 3)
 
 
 def _size(amount: Mapping[str, Any]) -> int:

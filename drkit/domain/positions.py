@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly, NotKnown, total
+from drkit.domain.lag import NO_RECORD, Amount, AtMost, Exactly, NotKnown, total, upper_bound
 from drkit.domain.offsets import Unavailable, Verdict
 
 
@@ -40,7 +40,7 @@ class GroupPosition:
             "downstream": self.verdict.downstream,
             "verdict": type(self.verdict).__name__.lower(),
             "replay_at_most": self.verdict.replay_at_most,
-            "never_mirrored": None if isinstance(self.never_mirrored, NotKnown) else self.never_mirrored.records,
+            "never_mirrored": upper_bound(self.never_mirrored),
             "reason": reason,
         }
 
@@ -58,8 +58,8 @@ def totals(positions: Sequence[GroupPosition]) -> dict[str, Any]:
         "groups": len({position.group for position in positions}),
         "partitions": len(positions),
         **counted,
-        "replay_at_most": None if isinstance(replay, NotKnown) else replay.records,
-        "never_mirrored": None if isinstance(missing, NotKnown) else missing.records,
+        "replay_at_most": upper_bound(replay),
+        "never_mirrored": upper_bound(missing),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.log_samples import LogSamples
 
 
 class Mark(Protocol):
@@ -53,15 +54,16 @@ GroupSamples = Mapping[str, Mapping[TopicPartition, PositionSample]]
 
 @dataclass(frozen=True, slots=True)
 class KnownPositions:
-    """Every group's position on one cluster, as of one moment.
+    """Every group's position on one cluster, and every log's end, as of one moment.
 
-    ``as_of_ms``: when all of them were read, ms since the epoch; a sample's own ``at_ms`` is when its position was seen
-    first. ``topic_ids``: the topics' ids then (KIP-516).
+    ``as_of_ms``: all of them were read after it, ms since the epoch; a sample's own ``at_ms`` is when its position, or
+    its end, was seen first. ``topic_ids``: the topics' ids then (KIP-516).
     """
 
     as_of_ms: int
     groups: GroupSamples
     topic_ids: Mapping[str, str] = field(default_factory=dict)
+    logs: LogSamples = field(default_factory=dict)
 
     @property
     def committed(self) -> GroupOffsets:

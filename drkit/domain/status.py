@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from drkit.domain.health import RegionHealth, health_to_json, verdict_word
 from drkit.domain.lag import MirrorLag, amount_text, amount_to_json
+from drkit.domain.loss import loss_to_json
 from drkit.domain.naming import printable
 from drkit.domain.partition_tree import to_tree
 from drkit.domain.replay import ReplayExposure
@@ -81,7 +83,7 @@ def status_to_json(status: Status) -> dict[str, Any]:
         "standby": status.standby,
         "regions": {name: health_to_json(health) for name, health in status.regions.items()},
         "mirror": _lag_to_json(status),
-        "exposure": {"loss": _loss_to_json(status.lag), "replay": _replay_to_json(status.replay)},
+        "exposure": {"loss": _loss_to_json(status), "replay": _replay_to_json(status.replay)},
         "offsets": {"error": status.offsets.reason} if isinstance(status.offsets, NotRead) else status.offsets,
         "redirects": {name: _redirect_to_json(one) for name, one in status.redirects.items()},
         "last_run": _run_to_json(status.last_run),
@@ -109,12 +111,21 @@ def _lag_to_json(status: Status) -> dict[str, Any] | None:
             }
 
 
-def _loss_to_json(lag: MirrorLag | NotRead | None) -> dict[str, Any]:
+def _loss_to_json(status: Status) -> dict[str, Any]:
+    lag = status.lag
     # What is not mirrored yet is what would be lost.
     if isinstance(lag, MirrorLag):
-        return {"records": amount_to_json(lag.records), "seconds": lag.seconds}
+        return {"records": amount_to_json(lag.records), "seconds": lag.seconds, **_seen(lag, status.taken_at)}
     reason = "no mirror is configured" if lag is None else lag.reason
     return {"records": {"records": None, "certainty": "unknown", "at_least": 0, "reason": reason}, "seconds": None}
+
+
+def _seen(lag: MirrorLag, taken_at: str) -> Mapping[str, Any]:
+    """Of a source that does not answer: who saw it last, and how long ago."""
+    if lag.horizon is None:
+        return {}
+    found = loss_to_json(lag, int(datetime.fromisoformat(taken_at).timestamp() * 1000))
+    return {name: found[name] for name in ("seen_by", "seen_seconds_ago", "silent_seconds_ago")}
 
 
 def _replay_to_json(replay: ReplayExposure | NotRead | None) -> dict[str, Any]:
@@ -153,7 +164,7 @@ def status_text(status: Status) -> str:
         ("service", f"{status.project} {status.environment}", f"as of {status.taken_at}"),
         *(_region_row(health) for health in status.regions.values()),
         ("mirror", f"{status.primary} -> {status.standby}", _lag_text(status.lag)),
-        ("exposure", "loss now", _loss_text(status.lag)),
+        ("exposure", "loss now", _loss_text(status)),
         ("exposure", "replay now", _replay_text(status.replay)),
         ("offsets", "moved now", _offsets_text(status.offsets)),
         *(("redirect", name, _redirect_text(one)) for name, one in status.redirects.items()),
@@ -190,8 +201,13 @@ def _lag_text(lag: MirrorLag | NotRead | None) -> str:
             return f"{amount_text(lag.records)} records behind{_seconds(lag.seconds)}"
 
 
-def _loss_text(lag: MirrorLag | NotRead | None) -> str:
-    return f"{amount_text(lag.records)} records{_seconds(lag.seconds)}" if isinstance(lag, MirrorLag) else "unknown"
+def _loss_text(status: Status) -> str:
+    lag = status.lag
+    if not isinstance(lag, MirrorLag):
+        return "unknown"
+    seen = _seen(lag, status.taken_at).get("seen_seconds_ago")
+    when = "" if seen is None else f"; the source was seen {seen:.0f} s ago"
+    return f"{amount_text(lag.records)} records{_seconds(lag.seconds)}{when}"
 
 
 def _replay_text(replay: ReplayExposure | NotRead | None) -> str:

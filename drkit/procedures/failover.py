@@ -20,6 +20,7 @@ from drkit.steps.plan_failback import PlanFailback
 from drkit.steps.promote import Promote
 from drkit.steps.redirect import Redirect
 from drkit.steps.snapshot import ReadSnapshot, TakeSnapshot
+from drkit.steps.source_loss import SourceLoss
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.stop_mirror import MirrorStopped, StopMirror
 from drkit.steps.translate_offsets import TranslateOffsets
@@ -85,16 +86,17 @@ def compose(name: str, mode: Mode, world: World, source: str, target: str, parts
 def _made(mode: Mode, world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
     """Every step of either mode; ``STEPS`` says which ones, and when."""
     mirror, old, new = world.mirror_into(target), world.regions[source], world.regions[target]
+    loss = SourceLoss(world, source, parts.positions.watched)
     return (
         Pin(world, parts.record),
         CheckHealth(parts.health, source_is_gone=mode is Mode.DISASTER and parts.source_is_gone),
         TakeSnapshot(world, source),
-        ReadSnapshot(world, source),
+        ReadSnapshot(world, source, parts.positions.watched),
         FenceProducers(world, old),
         DrainMirror(world, source, mirror),
         DrainConsumers(world, source),
         FenceConsumers(world, old),
-        RecordCut(world, target, mirror, parts.record, parts.names),
+        RecordCut(world, target, mirror, parts.record, parts.names, loss),
         TranslateOffsets(world, new, parts.translator, parts.positions),
         Promote(world, new),
         Redirect(world, world.redirects),

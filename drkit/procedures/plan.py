@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from drkit.domain.health import RegionHealth, Role, health_to_json
 from drkit.domain.lag import NO_RECORD, Amount, MirrorLag, NotKnown, amount_to_json
+from drkit.domain.loss import loss_to_json
 from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_mode
 from drkit.domain.naming import printable
 from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
@@ -88,6 +89,8 @@ class Plan:
     """Step name and what it will do."""
     supersedes: str | None = None
     """The unfinished run that this one takes the place of."""
+    loss: Mapping[str, Any] | None = None
+    """Disaster mode: what the loss is known from, as ``drkit.domain.loss.loss_to_json`` has it."""
 
     @property
     def budgets(self) -> Mapping[str, float | None]:
@@ -128,6 +131,7 @@ class Plan:
                 "records_lost": amount_to_json(self.forecast.loss),
                 "records_read_again": amount_to_json(self.forecast.replay),
                 "records_to_mirror": amount_to_json(self.lag.records),
+                **({} if self.loss is None else {"loss": dict(self.loss)}),
                 "offsets": dict(self.positions.totals),
             },
             "steps": [{"name": name, "does": text} for name, text in self.steps],
@@ -189,6 +193,7 @@ class Planner:
             + foreign
             + positions.notes,
             steps=tuple((step.name, step.describe(context)) for step in procedure.steps),
+            loss=None if mode is FailoverMode.PLANNED else loss_to_json(lag, self._now_ms()),
         )
 
     def _direction(self, target: str) -> tuple[str, str]:
@@ -263,6 +268,9 @@ class Planner:
             # No partition is not "no record": whatever the source has was never mirrored.
             return Forecast(NotKnown("nothing of the service was mirrored yet"), None, positions.replay)
         return Forecast(lag.records, lag.seconds, positions.replay)
+
+    def _now_ms(self) -> int:
+        return int(self.world.clock.now().timestamp() * 1000)
 
     def _limits(self) -> Limits:
         objectives = self.world.settings.objectives

@@ -17,7 +17,6 @@ from drkit.domain.mirror_flow import Flow
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import TopicNames
 from drkit.domain.offsets import Bounded, Exact
-from drkit.domain.partition_tree import from_tree
 from drkit.domain.positions import GroupPosition, never_mirrored, replay_amount, totals
 from drkit.domain.samples import SampleProvider, Samples
 from drkit.domain.scope import partitions_in_scope
@@ -25,7 +24,7 @@ from drkit.domain.sync_log import LoggedSync
 from drkit.ports import KafkaReader
 from drkit.procedures.plan import PositionsForecast
 from drkit.steps.fence_consumers import committed_in_scope
-from drkit.steps.snapshot import newest_snapshot
+from drkit.steps.source_loss import SourceLoss
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import World
 from drkit.verification.counted import CountedLogs
@@ -100,16 +99,17 @@ class Readings:
         """The lag of the flow."""
         mirror = self.world.mirror_into(target)
         reader = self.world.regions[source].reader
-        return LagCheck(reader, mirror.reader, mirror.source_connector, self.world.topics, self.world.clock)
+        loss = SourceLoss(self.world, source, PositionLog(self.world.store, source))
+        return LagCheck(
+            reader, mirror.reader, mirror.source_connector, self.world.topics, self.world.clock, loss.measure
+        )
 
     def mirror_lag(self, source: str, target: str, mode: FailoverMode) -> MirrorLag:
-        """What is not mirrored yet; against the newest snapshot's log ends when the source is gone."""
+        """What is not mirrored yet; by what was seen last of the source when it is gone."""
         if mode is FailoverMode.PLANNED:
             return self.lag_check(source, target).run()
-        snapshot = newest_snapshot(self.world, source)
-        last_seen = from_tree(snapshot["log_ends"]) if snapshot else None
         # A source that is declared gone may still take writes: what it says now bounds nothing.
-        return self.lag_check(source, target).run_or_unknown(last_seen, is_silent=True)
+        return self.lag_check(source, target).run_or_seen(is_silent=True)
 
     def names(self, source: str) -> TopicNames:
         """How the flow from ``source`` renames topics."""

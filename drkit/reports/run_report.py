@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from drkit.domain.lag import Estimated, Exactly, NotKnown
 from drkit.domain.lifecycle import Phase
-from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
-from drkit.domain.run_steps import StepOutcome
 from drkit.domain.runs import RunState
 from drkit.errors import ExitCode
+from drkit.reports.lost_records import loss, loss_lines, lost_records, lost_text, lost_to_json
 from drkit.reports.restore_report import SCHEMA as RESTORE_SCHEMA
 from drkit.reports.restore_report import restore_report, restore_report_text
 from drkit.reports.run_frame import frame, step_lines, steps_of
@@ -47,7 +47,8 @@ def report(state: RunState) -> dict[str, Any]:
     that write. Both are None where clocks contradict each other. ``records_lost``: 0 in planned mode once the mirror
     was drained, and what verification found all the same: records up to the cut that the new primary has fewer of
     (where they were not counted, those that groups had not read and the mirror never carried), and what the old primary
-    took behind the cut; unknown when the source was gone.
+    took behind the cut; unknown when the source was gone. What is known of it then is in ``records_lost_at_least``,
+    ``records_lost_estimate`` and ``records_lost_highest`` (None: nothing is), and in ``loss`` with what it goes by.
     ``objectives``: what was aimed at, whether it was met (None: not known), and what the operator accepted instead.
     """
     if state.is_restore:
@@ -58,7 +59,8 @@ def report(state: RunState) -> dict[str, Any]:
         **frame(state),
         "rto_seconds": _rto(state),
         "write_outage_seconds": _between(_fenced_at(state), _first_write(evidence)),
-        "records_lost": _lost(state),
+        **lost_to_json(lost_records(state)),
+        "loss": loss(state),
         "last_mirrored": _last_mirrored(evidence),
         "offsets": evidence.get("translate-offsets", {}).get("offsets", _NO_OFFSETS),
         "objectives": _objectives(state),
@@ -81,14 +83,14 @@ def report_text(document: Mapping[str, Any]) -> str:
     """The report for people."""
     if document["schema"] == RESTORE_SCHEMA:
         return restore_report_text(document)
-    lost, offsets = document["records_lost"], document["offsets"]
-    records = "unknown: whatever had not been mirrored" if lost["unknown"] else str(lost["known"])
+    offsets = document["offsets"]
     replay = "unknown" if offsets["replay_at_most"] is None else f"at most {offsets['replay_at_most']}"
     others = ", ".join(f"{verdict} {offsets[verdict]}" for verdict in ("bounded", "floor", "ahead", "unavailable"))
     lines = [
         f"{document['procedure']} {document['run_id']}: {document['outcome']}",
         f"  {document['from']} to {document['to']}, {document['mode']}",
-        f"  records lost       {records}",
+        f"  records lost       {lost_text(document)}",
+        *(f"                     {line}" for line in loss_lines(document["loss"])),
         f"  write outage       {_seconds(document['write_outage_seconds'])}",
         f"  recovery time      {_seconds(document['rto_seconds'])}",
         f"  positions          {offsets['exact']} of {offsets['partitions']} exact; {others}",
@@ -122,10 +124,10 @@ def _rto(state: RunState) -> float | None:
 
 
 def _objectives(state: RunState) -> list[dict[str, Any]]:
-    lost, offsets = _lost(state), state.evidence.get("translate-offsets", {}).get("offsets", {})
+    offsets = state.evidence.get("translate-offsets", {}).get("offsets", {})
     found = {
         "rto_seconds": (_rto(state), None),
-        "rpo_records": (None if lost["unknown"] else lost["known"], "accept_loss"),
+        "rpo_records": (_loss_to_judge(state), "accept_loss"),
         "replay_records": (offsets.get("replay_at_most"), "accept_replay"),
     }
     objectives = []
@@ -136,6 +138,15 @@ def _objectives(state: RunState) -> list[dict[str, Any]]:
             accepted = state.plan.options.get(accepted_by) if accepted_by else None
             objectives.append(objective if accepted is None else {**objective, "accepted": accepted})
     return objectives
+
+
+def _loss_to_judge(state: RunState) -> int | None:
+    """The records lost, or what is known of them where that is too much already; None where it may be well."""
+    lost, limit = lost_records(state), state.plan.objectives.get("rpo_records")
+    if isinstance(lost, Exactly):
+        return lost.records
+    known = lost.at_least if isinstance(lost, Estimated | NotKnown) else 0
+    return known if isinstance(limit, int) and known > limit else None
 
 
 def _is_accepted(objective: Mapping[str, Any]) -> bool:
@@ -165,30 +176,6 @@ def _between(begin: datetime | None, end: datetime | None) -> float | None:
     # The two may be of different machines' clocks: a negative duration is no figure.
     seconds = round((end - begin).total_seconds(), 3)
     return seconds if seconds >= 0 else None
-
-
-def _lost(state: RunState) -> dict[str, Any]:
-    drained = state.steps.get("drain-mirror")
-    # Journals from before this was counted do not have it.
-    never = state.evidence.get("translate-offsets", {}).get("offsets", {}).get("never_mirrored", 0)
-    if state.plan.mode is FailoverMode.PLANNED:
-        # Before the drain succeeded nothing was given up: the run would stop rather than lose a record.
-        is_drained = drained is not None and drained.outcome is StepOutcome.SUCCEEDED
-        behind, fewer = _found_lost(state, "old-side"), _found_lost(state, "record-counts")
-        is_known = is_drained and never is not None and behind is not None and fewer is not None
-        # What was never mirrored is missing when both sides are counted, too: it is lost once.
-        return {"known": max(never or 0, fewer or 0) + (behind or 0), "unknown": not is_known}
-    return {"known": never or 0, "unknown": True}
-
-
-def _found_lost(state: RunState, name: str) -> int | None:
-    """Records that a check of the verification found missing on the new primary; None where nobody knows."""
-    checks: Sequence[Mapping[str, Any]] = state.evidence.get("verify", {}).get("checks", ())
-    # Journals from before this was counted do not have it, nor does a run that has not come to it.
-    found: list[Mapping[str, Any]] = [check["lost"] for check in checks if check["name"] == name and "lost" in check]
-    if any(lost["certainty"] != "exact" for lost in found):
-        return None
-    return sum(int(lost["records"]) for lost in found)
 
 
 def _last_mirrored(evidence: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:

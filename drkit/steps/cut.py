@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.lineage import Cut, Epoch, EpochState, Lineage, PartitionCut, cut_to_json
@@ -11,23 +12,37 @@ from drkit.domain.partition_tree import from_tree
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError
 from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.snapshot import ReadSnapshot
+from drkit.steps.source_loss import SourceLoss
 from drkit.steps.standstill import require_fence_held, wait_until_settled
 from drkit.steps.world import Mirror, World
 
 
 class RecordCut(Step[Lineage]):
-    """Ends per partition, taken when nothing writes on either side, stored before the target opens for writes."""
+    """Ends per partition, taken when nothing writes on either side, stored before the target opens for writes.
+
+    In disaster mode with what is lost: from here on nothing more will be mirrored.
+    """
 
     name = "cut"
     holds_over_interruption = False
     measured_before = "promote"
 
-    def __init__(self, world: World, target: str, mirror: Mirror, record: LineageRecord, names: TopicNames) -> None:
+    def __init__(
+        self,
+        world: World,
+        target: str,
+        mirror: Mirror,
+        record: LineageRecord,
+        names: TopicNames,
+        loss: SourceLoss,
+    ) -> None:
         self._world = world
         self._reader = world.regions[target].reader
         self._mirror = mirror
         self._record = record
         self._names = names
+        self._loss = loss
 
     @property
     def budget_seconds(self) -> float:
@@ -66,12 +81,19 @@ class RecordCut(Step[Lineage]):
             raise RefusedError(
                 "the lineage does not hold this run's cut", hint="another process replaced it: run again"
             )
-        return {"cut_at": epoch.cut_at, "partitions": len(epoch.cut), "cut": cut_to_json(epoch.cut)}
+        found = {"cut_at": epoch.cut_at, "partitions": len(epoch.cut), "cut": cut_to_json(epoch.cut)}
+        return found if context.mode is Mode.PLANNED else {**found, "loss": self._lost(context, epoch.cut)}
 
     def compensate(self, context: RunContext) -> Evidence:
         """Mark the epoch as withdrawn; history is kept."""
         self._record.change(lambda lineage: lineage.with_state(context.run_id, EpochState.WITHDRAWN))
         return {"state": EpochState.WITHDRAWN.value}
+
+    def _lost(self, context: RunContext, cut: Cut) -> Evidence:
+        mirrored = {p: ends.source_last for p, ends in cut.items() if ends.source_last is not None}
+        looked_at = context.of(ReadSnapshot.name).get("looked_at")
+        silent_at = None if looked_at is None else datetime.fromisoformat(looked_at)
+        return self._loss.document(self._loss.measure(mirrored, is_stopped=True, silent_at=silent_at))
 
     def _measure(self, context: RunContext) -> Cut:
         # First: what is measured from here on cannot change any more.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import GroupState, TopicPartition
 from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.scope import partitions_in_scope
@@ -84,18 +85,23 @@ class TakeSnapshot(Step[None]):
 
 
 class ReadSnapshot(Step[Mapping[str, Any] | None]):
-    """Disaster mode: the newest snapshot of the source, with its age; none is reported, and nothing depends on it."""
+    """Disaster mode: what was seen last of the source, by a snapshot and by the watch, with its age.
+
+    None is reported, and nothing depends on it. Health was checked right before: ``looked_at`` is when the source was
+    known not to answer.
+    """
 
     name = "snapshot"
     is_effect = False
 
-    def __init__(self, world: World, source: str) -> None:
+    def __init__(self, world: World, source: str, watched: PositionLog) -> None:
         self._world = world
         self._source = source
+        self._watched = watched
 
     def describe(self, context: RunContext) -> str:
         """Say what is read."""
-        return f"read the newest snapshot of {context.source}"
+        return f"read what was seen last of {context.source}: the newest snapshot, and the watch's newest look"
 
     def observe(self, context: RunContext) -> Mapping[str, Any] | None:
         """The newest snapshot, if there is any."""
@@ -106,16 +112,30 @@ class ReadSnapshot(Step[Mapping[str, Any] | None]):
         return True
 
     def confirm(self, context: RunContext) -> Evidence:
-        """Its age."""
-        snapshot = self.observe(context)
+        """How old it is."""
+        snapshot, now = self.observe(context), self._world.clock.now()
+        looked = {"looked_at": now.isoformat(), "watch": self._of_watch(now)}
         if snapshot is None:
-            return {"found": False}
-        age = self._world.clock.now() - datetime.fromisoformat(snapshot["taken_at"])
+            return {"found": False, **looked}
+        age = now - datetime.fromisoformat(snapshot["taken_at"])
         return {
+            **looked,
             "found": True,
             "taken_at": snapshot["taken_at"],
             "age_seconds": round(age.total_seconds(), 3),
             "groups": len(snapshot["committed"]),
+        }
+
+    def _of_watch(self, now: datetime) -> Mapping[str, Any] | None:
+        known = self._watched.newest()
+        if known is None:
+            return None
+        at = datetime.fromtimestamp(known.as_of_ms / 1000, UTC)
+        return {
+            "seen_at": at.isoformat(),
+            "age_seconds": round((now - at).total_seconds(), 3),
+            "groups": len(known.groups),
+            "logs": len(known.logs),
         }
 
 

@@ -24,7 +24,7 @@ from drkit.domain.health import (
 )
 from drkit.domain.health_judgement import combine, judge
 from drkit.domain.kafka import PartitionDescription, TopicDescription, TopicPartition
-from drkit.domain.lag import AtMost, Exactly
+from drkit.domain.lag import upper_bound
 from drkit.domain.scope import NameFilter
 from drkit.errors import DrkitError, UnreachableError
 from drkit.ports import (
@@ -228,4 +228,4 @@ def _records_left(lag: LagCheck) -> int | None:
     except DrkitError:
         # The source is another region: that it is silent is that region's finding, not this one's.
         return None
-    return records.records if isinstance(records, Exactly | AtMost) else None
+    return upper_bound(records)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from drkit.domain.kafka import LogRange, TopicPartition
-from drkit.domain.lag import MirrorLag, lag_without_source, mirror_lag, offsets_left
+from drkit.domain.lag import MirrorLag, mirror_lag, offsets_left
+from drkit.domain.loss import loss_without_source
 from drkit.domain.scope import NameFilter, partitions_in_scope
 from drkit.errors import AuthError, UnreachableError
 from drkit.ports import Clock, ConnectReader, KafkaReader, ReadRange
@@ -16,11 +17,21 @@ _LOOKED_AT_OFFSETS = 200
 """Per partition: a mirror that keeps up is counted exactly, one that is far behind costs no more to look at."""
 
 
+WithoutSource = Callable[[Mapping[TopicPartition, int]], MirrorLag]
+"""The lag by the last mirrored offsets alone, and what somebody saw of the source before."""
+
+
+def nothing_seen(mirrored: Mapping[TopicPartition, int]) -> MirrorLag:
+    """The lag where nobody saw the source: unknown."""
+    return loss_without_source(mirrored, mirrored, {})
+
+
 @dataclass(frozen=True, slots=True)
 class LagCheck:
     """Measures the lag of one flow. Reads only.
 
-    ``connector``: the one that carries records. ``topics``: what is mirrored.
+    ``connector``: the one that carries records. ``topics``: what is mirrored. ``without_source``: what is known where
+    the source does not answer.
     """
 
     source: KafkaReader
@@ -28,6 +39,7 @@ class LagCheck:
     connector: str
     topics: NameFilter
     clock: Clock
+    without_source: WithoutSource = nothing_seen
 
     def run(self, *, counting: bool = True) -> MirrorLag:
         """The lag per partition in scope. Raises what Connect's reader raises, and the source's.
@@ -40,21 +52,18 @@ class LagCheck:
         counted, oldest_ms = self._look(logs, mirrored) if counting else ({}, {})
         return mirror_lag(logs, mirrored, now_ms=self._now_ms(), counted=counted, oldest_ms=oldest_ms)
 
-    def run_or_unknown(
-        self, last_seen: Mapping[TopicPartition, int] | None = None, *, is_silent: bool = False
-    ) -> MirrorLag:
-        """As ``run``, but a source that does not answer gives an unknown lag instead of an error.
+    def run_or_seen(self, *, is_silent: bool = False) -> MirrorLag:
+        """As ``run``, but of a source that does not answer what is known without it, instead of an error.
 
         The partitions are then those that were mirrored or seen. ``is_silent``: the source is known not to answer,
-        and is not asked. Raises what Connect's reader raises.
+        and is not asked. Raises what Connect's reader raises, and ``without_source``.
         """
         if not is_silent:
             with suppress(UnreachableError, AuthError):
                 return self.run()
         # Asked again: if it was Connect that did not answer, this raises.
         mirrored = self.connect.source_offsets(self.connector)
-        known = {p for p in (*mirrored, *(last_seen or {})) if self.topics.matches(p.topic)}
-        return lag_without_source(known, mirrored, last_seen)
+        return self.without_source({p: offset for p, offset in mirrored.items() if self.topics.matches(p.topic)})
 
     def _look(
         self, logs: Mapping[TopicPartition, LogRange], mirrored: Mapping[TopicPartition, int]

@@ -97,7 +97,7 @@ class StatusCheck:
         if self.lag is None:
             return None
         try:
-            return self.lag.run_or_unknown(is_silent=is_silent)
+            return self.lag.run_or_seen(is_silent=is_silent)
         except DrkitError as error:
             return NotRead(error.message)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drkit.adapters.kafka.acl_fence import AclFence
+from drkit.backup.position_log import PositionLog
 from drkit.backup.vault import Replica, Vault
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
@@ -17,6 +18,7 @@ from drkit.domain.naming import TopicNames
 from drkit.engine.step import Evidence, Mode, RunContext
 from drkit.ports import RedirectWriter
 from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.source_loss import SourceLoss
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.mirror_evidence import ConnectOffsets, SyncHistory
 from drkit.verification.positions import Translator
@@ -131,6 +133,11 @@ class FakeService:
         history = SyncHistory(self.target, self.flow.offset_syncs_topic)
         alive = self.source if is_source_alive else None
         return Translator(self.target, history, self.mirror.positions, self.names.on_target, alive, exactly_once=True)
+
+    @property
+    def loss(self) -> SourceLoss:
+        """What is lost with the source, by what was seen of it."""
+        return SourceLoss(self.world, SOURCE, PositionLog(self.store, SOURCE))
 
     def while_waiting(self, happening: Callable[[], object]) -> None:
         """What others do whenever drkit waits."""

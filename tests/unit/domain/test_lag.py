@@ -8,11 +8,12 @@ from drkit.domain.kafka import LogRange, TopicPartition
 from drkit.domain.lag import (
     Amount,
     AtMost,
+    Estimated,
     Exactly,
     NotKnown,
+    amount_from_json,
     amount_text,
     amount_to_json,
-    lag_without_source,
     mirror_lag,
     offsets_left,
     total,
@@ -65,17 +66,6 @@ def test_a_log_that_ends_below_the_last_mirrored_offset_is_unknown_not_zero() ->
     assert "recreated" in lag.records.reason
 
 
-def test_without_the_source_everything_is_unknown() -> None:
-    lag = lag_without_source([P, Q], {P: 41}, {P: 50})
-    assert isinstance(lag.records, NotKnown)
-    assert lag.seconds is None
-    reasons = [one.records.reason for one in lag.partitions if isinstance(one.records, NotKnown)]
-    assert reasons == [
-        "the source does not answer; of t-0 offset 41 was mirrored last, and its log had reached 50",
-        "the source does not answer; nothing of t-1 was mirrored",
-    ]
-
-
 def test_offsets_left_names_only_partitions_with_some() -> None:
     logs = {P: LogRange(0, 10, 10), Q: LogRange(3, 9, 9)}
     assert offsets_left(logs, {P: 9, Q: 0}) == {Q: (3, 9)}
@@ -90,6 +80,9 @@ def test_offsets_left_names_only_partitions_with_some() -> None:
         ([Exactly(2), AtMost(0)], Exactly(2)),
         ([Exactly(2), AtMost(3), NotKnown("why", 4)], NotKnown("why", 6)),
         ([NotKnown("why"), NotKnown("or why")], NotKnown("why (and 1 more)")),
+        ([Estimated(1, 5, 9, "rate"), Estimated(0, 2, 2, "rate")], Estimated(1, 7, 11, "rate")),
+        ([Estimated(1, 5, 9, "rate"), Exactly(2), AtMost(3)], Estimated(3, 10, 14, "rate")),
+        ([Estimated(1, 5, 9, "rate"), NotKnown("why", 4)], NotKnown("why", 5)),
     ],
 )
 def test_a_total_is_as_sure_as_its_least_sure_part(amounts: list[Amount], expected: Amount) -> None:
@@ -97,7 +90,13 @@ def test_a_total_is_as_sure_as_its_least_sure_part(amounts: list[Amount], expect
 
 
 def test_amounts_are_shown_with_their_certainty() -> None:
-    assert [amount_text(one) for one in (Exactly(3), AtMost(3), NotKnown("why"))] == ["3", "<= 3", "unknown"]
+    assert [amount_text(one) for one in (Exactly(3), AtMost(3), NotKnown("why"), NotKnown("why", 2))] == [
+        "3",
+        "<= 3",
+        "unknown",
+        "unknown (>= 2)",
+    ]
+    assert amount_text(Estimated(1, 5, 9, "rate")) == "about 5 (at least 1, 9 at the highest rate seen)"
     assert amount_to_json(AtMost(3)) == {"records": 3, "certainty": "at_most"}
     assert amount_to_json(Exactly(3)) == {"records": 3, "certainty": "exact"}
     assert amount_to_json(NotKnown("why", 2)) == {
@@ -106,3 +105,16 @@ def test_amounts_are_shown_with_their_certainty() -> None:
         "at_least": 2,
         "reason": "why",
     }
+    assert amount_to_json(Estimated(1, 5, 9, "rate")) == {
+        "records": None,
+        "certainty": "estimated",
+        "at_least": 1,
+        "estimate": 5,
+        "highest": 9,
+        "reason": "rate",
+    }
+
+
+@pytest.mark.parametrize("amount", [Exactly(3), AtMost(3), NotKnown("why", 2), Estimated(1, 5, 9, "rate")])
+def test_a_journal_s_amount_is_the_amount(amount: Amount) -> None:
+    assert amount_from_json(amount_to_json(amount)) == amount

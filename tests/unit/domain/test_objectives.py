@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from drkit.domain.lag import Amount, AtMost, Exactly, NotKnown
-from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
+from drkit.domain.lag import Amount, AtMost, Estimated, Exactly, NotKnown
+from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against, rounded_up
 
 LIMITS = Limits(rpo_records=10, rpo_seconds=5.0, replay_records=100)
 UNKNOWN = NotKnown("the source does not answer")
@@ -34,6 +34,9 @@ def judge(
         (Exactly(1), None, 1),
         (UNKNOWN, None, "unknown"),
         (NotKnown("why", 5), 1.0, "unknown"),
+        (Estimated(0, 5, 11, "rate"), 1.0, 11),
+        (Estimated(0, 0, 0, "rate"), 0.0, 0),
+        (Estimated(0, 5, 10, "rate"), None, 10),
     ],
 )
 def test_loss(loss: Amount, seconds: float | None, needs: Acceptance) -> None:
@@ -47,6 +50,24 @@ def test_loss(loss: Amount, seconds: float | None, needs: Acceptance) -> None:
         assert isinstance(found, Allowed) == lifted, accepted
         if isinstance(found, Refused):
             assert found.flags == (f"--accept-loss {needs}",)
+
+
+def test_an_estimate_is_within_no_objective_and_is_accepted_by_what_it_may_come_to() -> None:
+    estimate = Estimated(1, 1234, 5671, "rate")
+    refused = judge(estimate, 6.0, NOTHING, None, None)
+    reason = "about 1234 (at least 1, 5671 at the highest rate seen) records would be lost; the objective is 10"
+    assert refused == Refused(
+        (f"{reason}, and an estimate is no bound", "6.0 s of records would be lost; the objective is 5 s"),
+        ("--accept-loss 5700",),
+    )
+    assert isinstance(judge(estimate, 6.0, NOTHING, 5670, None), Refused)
+    allowed = judge(estimate, 1.0, NOTHING, 5671, None)
+    assert allowed == Allowed((f"--accept-loss 5671: {reason}, and an estimate is no bound",))
+
+
+@pytest.mark.parametrize(("records", "flag"), [(0, 0), (7, 7), (99, 99), (100, 100), (101, 110), (99_001, 100_000)])
+def test_a_flag_has_two_digits_and_is_enough(records: int, flag: int) -> None:
+    assert rounded_up(records) == flag
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.unit.config.sample import changed, settings
 
 
 def _cut(service: FakeService) -> RecordCut:
-    return RecordCut(service.world, TARGET, service.mirror, service.record, service.names)
+    return RecordCut(service.world, TARGET, service.mirror, service.record, service.names, service.loss)
 
 
 def _record_cut(service: FakeService, mode: Mode = Mode.PLANNED, **ends: int) -> None:

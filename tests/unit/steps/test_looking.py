@@ -80,7 +80,7 @@ def moved(service: FakeService) -> RunContext:
     service.carry(partition)
     service.target.cluster.commit(GROUP, {partition: 3})
     context = service.context(drain_mirror={"source_end": {ORDERS: {"0": 5}}})
-    step = RecordCut(service.world, TARGET, service.mirror, service.record, service.names)
+    step = RecordCut(service.world, TARGET, service.mirror, service.record, service.names, service.loss)
     step.apply(context, step.observe(context))
     return service.context(
         cut=step.confirm(context),

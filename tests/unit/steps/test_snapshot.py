@@ -25,6 +25,10 @@ def _take(service: FakeService) -> str:
     return str(step.confirm(context)["key"])
 
 
+def _read(service: FakeService) -> ReadSnapshot:
+    return ReadSnapshot(service.world, SOURCE, PositionLog(service.store, SOURCE))
+
+
 def test_everything_is_stored_and_read_back(service: FakeService) -> None:
     partition = service.topic()
     service.write(partition, 3)
@@ -45,8 +49,9 @@ def test_everything_is_stored_and_read_back(service: FakeService) -> None:
 
 
 def test_the_newest_is_read_with_its_age(service: FakeService) -> None:
-    read, context = ReadSnapshot(service.world, SOURCE), service.context(Mode.DISASTER)
-    assert read.confirm(context) == {"found": False}
+    read, context = _read(service), service.context(Mode.DISASTER)
+    now = service.clock.now().isoformat()
+    assert read.confirm(context) == {"found": False, "watch": None, "looked_at": now}
     first = _take(service)
     service.clock.sleep(5)
     second = _take(service)
@@ -62,7 +67,7 @@ def test_one_that_cannot_be_read_is_refused_rather_than_an_older_one_taken(servi
     _take(service)
     service.store.objects[f"snapshots/{SOURCE}/29990101t000000.000000z.json"] = body
     with pytest.raises(RefusedError, match="29990101"):
-        ReadSnapshot(service.world, SOURCE).observe(service.context(Mode.DISASTER))
+        _read(service).observe(service.context(Mode.DISASTER))
 
 
 def test_one_of_another_region_is_refused(service: FakeService) -> None:

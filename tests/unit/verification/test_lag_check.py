@@ -63,16 +63,16 @@ def test_a_silent_source_makes_the_lag_unknown_and_silent_connect_raises() -> No
     source.die()
     with pytest.raises(UnreachableError):
         check(source, connect).run()
-    lag = check(source, connect).run_or_unknown()
+    lag = check(source, connect).run_or_seen()
     assert [one.partition for one in lag.partitions] == [P]
     assert isinstance(lag.records, NotKnown)
     connect.failure = UnreachableError("Connect does not answer")
     with pytest.raises(UnreachableError, match="Connect"):
-        check(source, connect).run_or_unknown()
+        check(source, connect).run_or_seen()
 
 
 def test_a_source_known_to_be_silent_is_not_asked() -> None:
     source = MemoryRegion("a")
     source.die()
-    check(source, MemoryConnect({P: 41})).run_or_unknown(is_silent=True)
+    check(source, MemoryConnect({P: 41})).run_or_seen(is_silent=True)
     assert source.calls == []
