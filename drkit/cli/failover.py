@@ -61,6 +61,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--source-is-gone", is_flag=True, help="Treat a source that still answers as gone.")
 @click.option(
+    "--mirror-is-gone",
+    is_flag=True,
+    help="With the source gone: Kafka Connect has no source connector any more, and none runs anywhere else.",
+)
+@click.option(
     "--supersede",
     is_flag=True,
     help="With a region down: take the place of a run that can be neither finished nor undone.",
@@ -101,6 +106,7 @@ def switchover(chosen: Chosen, **options: Any) -> int:
             "mode": "planned",
             "accept_loss": None,
             "source_is_gone": False,
+            "mirror_is_gone": False,
             "supersede": False,
             "if_source_dies": "stop",
         },
@@ -125,6 +131,7 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
         accept_loss=options["accept_loss"],
         accept_replay=options["accept_replay"],
         source_is_gone=options["source_is_gone"],
+        mirror_is_gone=options["mirror_is_gone"],
         accept_foreign_groups=options["accept_foreign_groups"],
         supersede=options["supersede"],
         again=options["again"],

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
+    "--accept-loss",
+    type=Records(),
+    metavar="N|unknown",
+    help="Go on although up to N records are lost, or although nobody knows how many.",
+)
+@click.option(
     "--accept-replay",
     type=Records(),
     metavar="N|unknown",
@@ -31,12 +37,12 @@ if TYPE_CHECKING:
 )
 @output_option
 @click.pass_obj
-def resume(chosen: Chosen, run_id: str | None, yes: bool, accept_replay: int | str | None, output: str) -> int:
+def resume(chosen: Chosen, run_id: str | None, yes: bool, output: str, **risks: int | str | None) -> int:
     """Go on with an unfinished run.
 
     Without RUN, the newest. The world is read again before anything is done.
     """
-    accepted = {} if accept_replay is None else {"accept_replay": accept_replay}
+    accepted = {risk: records for risk, records in risks.items() if records is not None}
     return _continue(chosen, "resume", run_id, yes=yes, output=output, accepted=accepted)
 
 

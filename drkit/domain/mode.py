@@ -72,6 +72,12 @@ _NOT_NOW: Final = _NO_PRIMARY | {
 """What forbids a planned move, which can wait: a mirror that cannot drain, applications that are not up there, a log
 that is not the mirror's alone."""
 
+_MIRROR: Final = frozenset(
+    {Problem.CONNECTOR_MISSING, Problem.CONNECTOR_NOT_RUNNING, Problem.NO_TASK, Problem.TASK_FAILED}
+)
+_MEND_MIRROR: Final = "drkit mm2 apply --resume makes the connectors that are missing, and starts what has stopped"
+_PUT_RIGHT: Final = "put that right first: drkit check and drkit mm2 status show it"
+
 TARGET_BLOCKERS: Final = {FailoverMode.PLANNED: _NOT_NOW, FailoverMode.DISASTER: _NO_PRIMARY}
 
 
@@ -134,7 +140,7 @@ def _with_target(chosen: ModeChosen, target: Verdict) -> ModeDecision:
     if blocking:
         return ModeRefused(
             f"the target cannot take over in {chosen.mode.value} mode: " + "; ".join(f.detail for f in blocking),
-            "put that right first: drkit check and drkit mm2 status show it",
+            _PUT_RIGHT if not _MIRROR & {f.problem for f in blocking} else f"{_MEND_MIRROR}; {_PUT_RIGHT}",
         )
     noted = tuple(finding.detail for finding in target.findings)
     return ModeChosen(chosen.mode, chosen.reason, chosen.warnings + noted)

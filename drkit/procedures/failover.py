@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from drkit.domain.lag import MirrorLag
 from drkit.domain.naming import TopicNames
 from drkit.engine.step import Mode, Procedure, Step
 from drkit.steps.await_clients import AwaitClients
@@ -63,6 +64,13 @@ STEPS: Final[Mapping[Mode, tuple[type[Step[Any]], ...]]] = {
 NO_RETURN_AFTER: Final = Redirect.name
 
 
+class Gone(NamedTuple):
+    """What the operator says is gone, whatever it looks like."""
+
+    source: bool = False
+    mirror: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the steps of one direction are made of, beside the world."""
@@ -75,6 +83,9 @@ class Parts:
     health: HealthOf
     names: TopicNames
     source_is_gone: bool
+    mirror_is_gone: bool = False
+    left: Callable[[], MirrorLag] | None = None
+    """What is not mirrored; None where the mirror is drained."""
 
 
 def compose(name: str, mode: Mode, world: World, source: str, target: str, parts: Parts) -> Procedure:
@@ -97,11 +108,11 @@ def _made(mode: Mode, world: World, source: str, target: str, parts: Parts) -> t
         DrainConsumers(world, source),
         FenceConsumers(world, old),
         RecordCut(world, target, mirror, parts.record, parts.names, loss),
-        TranslateOffsets(world, new, parts.translator, parts.positions),
+        TranslateOffsets(world, new, parts.translator, parts.positions, parts.left),
         Promote(world, new),
         Redirect(world, world.redirects),
         RecordDirection(parts.record),
-        StopMirror(world, mirror),
+        StopMirror(world, mirror, is_gone=parts.mirror_is_gone),
         MirrorStopped(world, mirror),
         AwaitClients(world, source, target),
         Verify(world, old, new, parts.record, parts.compare),

@@ -16,6 +16,7 @@ from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Lim
 from drkit.engine.step import Procedure, RunContext
 from drkit.errors import RefusedError, UnreachableError, UsageError
 from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.snapshot import newest_snapshot
 from drkit.steps.world import World
 
 SCHEMA: Final = "drkit.plan/1"
@@ -34,6 +35,8 @@ class Request:
     accept_loss: Acceptance = None
     accept_replay: Acceptance = None
     source_is_gone: bool = False
+    mirror_is_gone: bool = False
+    """No connector carries records into the target, and none runs anywhere else."""
     accept_foreign_groups: bool = False
     supersede: bool = False
     """Take the place of a run that is unfinished."""
@@ -54,6 +57,8 @@ class PositionsForecast:
     replay: Amount
     never_mirrored: Amount = NO_RECORD
     notes: tuple[str, ...] = ()
+    unplaced: str = ""
+    """What nobody can tell of a source that is gone, so that its loss is not known either."""
 
 
 class Survey(Protocol):
@@ -237,7 +242,7 @@ class Planner:
     def _foreign_groups(self, request: Request, source: str, mode: FailoverMode) -> tuple[str, ...]:
         """A warning that names the groups that will not be carried over. Raises ``RefusedError`` if not accepted."""
         if mode is FailoverMode.DISASTER:
-            return ()
+            return (self._unlisted_groups(source),)
         found = self.world.regions[source].reader.foreign_groups()
         names = self.world.groups.select(found)
         if not names:
@@ -252,6 +257,15 @@ class Planner:
             )
         return (text,)
 
+    def _unlisted_groups(self, source: str) -> str:
+        """What is known of the groups that nobody can list any more: the newest snapshot has those of its time."""
+        text = f"share and Streams groups of {source} are not carried over, and cannot be listed without it"
+        snapshot = newest_snapshot(self.world, source)
+        if snapshot is None or "foreign_groups" not in snapshot:
+            return text
+        names = ", ".join(printable(str(name)) for name in snapshot["foreign_groups"]) or "none"
+        return f"{text}: there were {names} when the newest snapshot was taken, {snapshot['taken_at']}"
+
     def _require_drainable(self, mode: FailoverMode, lag: MirrorLag) -> None:
         if mode is FailoverMode.PLANNED and isinstance(lag.records, NotKnown):
             raise RefusedError(
@@ -264,6 +278,8 @@ class Planner:
             # The drain decides: the run stops rather than go on with a record that was not mirrored.
             never = positions.never_mirrored
             return Forecast(never, 0.0 if never == NO_RECORD else None, positions.replay)
+        if positions.unplaced:
+            return Forecast(NotKnown(f"nobody can tell {positions.unplaced}"), None, positions.replay)
         if not lag.partitions:
             # No partition is not "no record": whatever the source has was never mirrored.
             return Forecast(NotKnown("nothing of the service was mirrored yet"), None, positions.replay)

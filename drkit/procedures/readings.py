@@ -241,6 +241,7 @@ class Readings:
             notes = (self._age_note(source, target),)
             if not rows:
                 replay = NotKnown("no checkpoint, no snapshot and no watch says where any group was")
+            return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes, self._unplaced(source, target))
         return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes)
 
     def _decided(self, source: str, target: str, rows: Sequence[GroupPosition]) -> list[GroupPosition]:
@@ -262,6 +263,17 @@ class Readings:
             again = self.translator(source, target, FailoverMode.PLANNED).translate(committed)
             found.update({(row.group, row.partition): row for row in again if isinstance(row.verdict, Exact)})
         return list(found.values())
+
+    def _unplaced(self, source: str, target: str) -> str:
+        """Names what MirrorMaker 2 wrote offset syncs for, and Kafka Connect has no position of.
+
+        A connector that was made anew under another name, or whose offsets were reset.
+        """
+        synced, mirrored = self._histories[source].read(), self.world.mirror_into(target).positions()
+        found = sorted(p for p in synced.keys() - mirrored.keys() if self.world.topics.matches(p.topic))
+        if not found:
+            return ""
+        return f"how far {len(found)} partitions were mirrored, known from offset syncs alone (first {found[0]})"
 
     def _age_note(self, source: str, target: str) -> str:
         age = self.source_positions(source, target).without_source().age_seconds

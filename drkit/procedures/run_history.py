@@ -8,8 +8,9 @@ from typing import Any
 from drkit.domain.runs import RunState
 from drkit.domain.status import LastRun
 from drkit.engine import journal as journals
-from drkit.errors import DrkitError
+from drkit.errors import DrkitError, RefusedError
 from drkit.ports import ObjectStore
+from drkit.steps.stand_in import StandIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,25 @@ class RunHistory:
         newest = self.newest
         state = self.load(newest) if newest is not None else None
         return None if state is None or state.phase.is_final else state
+
+    def to_go_on_with(self, run_id: str | None, stand_in: StandIn | None) -> RunState:
+        """The named run, else the newest.
+
+        Raises ``RefusedError`` if it is over, if another one was begun after it, or if it is not here: where a
+        directory stands in for the state bucket, it may be there.
+        """
+        if run_id is None or (stand_in is not None and run_id not in journals.run_ids(self.store)):
+            found = self.unfinished() if run_id is None else None
+            if found is not None:
+                return found
+            if stand_in is not None:
+                raise stand_in.without("an unfinished run" if run_id is None else f"run {run_id}")
+            raise RefusedError("no run is unfinished", hint="drkit runs list shows the runs that there are")
+        state = self.load(run_id)
+        if state.phase.is_final:
+            raise RefusedError(f"run {run_id} is over: {state.phase.value}", hint=f"drkit runs show {run_id}")
+        journals.require_newest(self.store, run_id)
+        return state
 
     def listed(self) -> list[dict[str, Any]]:
         """Every run. A journal that cannot be read is listed with the reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from drkit.config.mirror_templates import flow_of
@@ -15,7 +16,6 @@ from drkit.domain.run_events import RunPlanned
 from drkit.domain.runs import RESTORE
 from drkit.domain.schedules import JobSpec
 from drkit.domain.status import LastRun
-from drkit.engine import journal as journals
 from drkit.engine.interrupt import Interrupt
 from drkit.engine.journal import LocalCopy
 from drkit.engine.listener import RunListener
@@ -24,7 +24,7 @@ from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock, Progress
 from drkit.procedures.answers import RunReport, ThisProcess, UnfinishedRun
 from drkit.procedures.conduct import Conductor, GivingWay
-from drkit.procedures.failover import Parts, compose
+from drkit.procedures.failover import Gone, Parts, compose
 from drkit.procedures.going_over import Choice, giving_way
 from drkit.procedures.inspection import Inspection
 from drkit.procedures.plan import Plan, Planner, Request
@@ -75,7 +75,7 @@ class Service(Inspection):
         self._world.require_state()
 
         def composed(name: str, mode: FailoverMode, source: str, target: str) -> Procedure:
-            return self._compose(name, mode, source, target, source_is_gone=request.source_is_gone)
+            return self._compose(name, mode, source, target, Gone(request.source_is_gone, request.mirror_is_gone))
 
         plan = Planner(self._world, self._record, self._readings, composed).plan(request)
         return plan if unfinished is None else in_place_of(plan, unfinished)
@@ -101,16 +101,7 @@ class Service(Inspection):
 
     def unfinished_run(self, run_id: str | None) -> UnfinishedRun:
         """The run to resume or abort: the named one, else the newest. Raises ``RefusedError`` if it is over."""
-        if run_id is None:
-            found = self._history.unfinished()
-            if found is None:
-                raise RefusedError("no run is unfinished", hint="drkit runs list shows the runs that there are")
-            return UnfinishedRun(found)
-        state = self._history.load(run_id)
-        if state.phase.is_final:
-            raise RefusedError(f"run {run_id} is over: {state.phase.value}", hint=f"drkit runs show {run_id}")
-        journals.require_newest(self._world.store, run_id)
-        return UnfinishedRun(state)
+        return UnfinishedRun(self._history.to_go_on_with(run_id, self._world.stand_in))
 
     def resume(self, run: UnfinishedRun, listener: RunListener, *, if_source_dies: Choice | None = None) -> RunReport:
         """Go on with a run. One that is being undone can only be aborted. Raises as ``run`` does."""
@@ -179,10 +170,10 @@ class Service(Inspection):
         """The procedure of a run that is on record."""
         if plan.procedure == RESTORE:
             return self.restoring.composed(plan)
-        gone = bool(plan.options.get("source_is_gone"))
-        return self._compose(plan.procedure, plan.mode, plan.source, plan.target, source_is_gone=gone)
+        gone = Gone(bool(plan.options.get("source_is_gone")), bool(plan.options.get("mirror_is_gone")))
+        return self._compose(plan.procedure, plan.mode, plan.source, plan.target, gone)
 
-    def _compose(self, name: str, mode: FailoverMode, source: str, target: str, *, source_is_gone: bool) -> Procedure:
+    def _compose(self, name: str, mode: FailoverMode, source: str, target: str, gone: Gone) -> Procedure:
         regions = self.settings.regions
         identity = self.settings.replication.policy == "identity"
         old, new = regions[source].connect, regions[target].connect
@@ -202,7 +193,9 @@ class Service(Inspection):
             ),
             health=self._readings.health,
             names=self._readings.names(source),
-            source_is_gone=source_is_gone,
+            source_is_gone=gone.source,
+            mirror_is_gone=gone.mirror,
+            left=partial(self._readings.mirror_lag, source, target, mode) if mode is FailoverMode.DISASTER else None,
         )
         return compose(name, mode, self._world, source, target, parts)
 

@@ -58,6 +58,7 @@ class TakeSnapshot(Step[None]):
             "acls": [asdict(acl) for acl in sorted(self._reader.acls())],
             "log_ends": to_tree({p: log.end for p, log in ranges.items()}),
             "committed": {group: to_tree(offsets) for group, offsets in sorted(committed.items())},
+            "foreign_groups": sorted(self._world.groups.select(self._reader.foreign_groups())),
         }
         key = self._store(context.source, taken_at, json.dumps(document, sort_keys=True).encode())
         self._evidence = {

@@ -44,6 +44,17 @@ class StandIn:
         )
         return unseen, unknown
 
+    def without(self, run: str) -> RefusedError:
+        """Why a run that was begun in the bucket does not go on here.
+
+        Its journal and what undoes it are there, where somebody else may go on with it as soon as the bucket answers.
+        """
+        return RefusedError(
+            f"{self.label} does not hold {run}: one that was begun in the state bucket does not go on without it",
+            hint="it goes on when the bucket answers; until then, drkit failover --to REGION moves it anew, and "
+            "finds done what that run has done: once drkit runs upload has brought this there, it is over",
+        )
+
     def require_needed(self) -> None:
         """Raise ``RefusedError`` while the state bucket takes writes, or where its lineage has another primary.
 

@@ -29,9 +29,10 @@ class StopMirror(Step[States]):
     name = "stop-mirror"
     holds_over_interruption = False
 
-    def __init__(self, world: World, mirror: Mirror) -> None:
+    def __init__(self, world: World, mirror: Mirror, *, is_gone: bool = False) -> None:
         self._world = world
         self._mirror = mirror
+        self._is_gone = is_gone
 
     @property
     def budget_seconds(self) -> float:
@@ -41,6 +42,12 @@ class StopMirror(Step[States]):
     def describe(self, context: RunContext) -> str:
         """Name the connectors."""
         return f"stop the connectors {', '.join(self._mirror.connectors)}"
+
+    def check(self, context: RunContext) -> None:
+        """Refuse a disaster move without anything to stop, unless the operator said that the mirror is gone."""
+        if context.mode is Mode.DISASTER:
+            source = self._mirror.source_connector
+            self._require_not_elsewhere(context, {source: self._mirror.reader.status(source)})
 
     def observe(self, context: RunContext) -> States:
         """The connectors' states."""
@@ -53,15 +60,19 @@ class StopMirror(Step[States]):
     def _may_run_elsewhere(self, context: RunContext, observation: States) -> bool:
         # In a planned move the drained mirror was seen at work, and its source is fenced.
         is_absent = observation[self._mirror.source_connector].state is ConnectorState.ABSENT
-        return is_absent and context.mode is Mode.DISASTER
+        return is_absent and context.mode is Mode.DISASTER and not self._is_gone
 
-    def apply(self, context: RunContext, observation: States) -> None:
-        """Ask those that are not stopped, once it is stored which ones ran."""
+    def _require_not_elsewhere(self, context: RunContext, observation: States) -> None:
         if self._may_run_elsewhere(context, observation):
             raise RefusedError(
                 f"Kafka Connect has no connector {self._mirror.source_connector}: the mirror may run somewhere else",
-                hint=f"regions.{context.target}.connect.url must be the Kafka Connect cluster that mirrors into it",
+                hint=f"regions.{context.target}.connect.url must be the Kafka Connect cluster that mirrors into it; if "
+                "the connector was removed, and you know that none runs anywhere, add --mirror-is-gone",
             )
+
+    def apply(self, context: RunContext, observation: States) -> None:
+        """Ask those that are not stopped, once it is stored which ones ran."""
+        self._require_not_elsewhere(context, observation)
         self._before(context).add({name: status.state.value for name, status in observation.items()})
         running = [name for name, status in observation.items() if not status.is_stopped]
         # Each request takes about a second: Connect answers when its config topic has taken it.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
-from drkit.domain.lag import NO_RECORD
+from drkit.domain.lag import NO_RECORD, MirrorLag, NotKnown
 from drkit.domain.objectives import Forecast, Limits, Refused, hold_against
 from drkit.domain.partition_tree import from_tree, to_tree
-from drkit.domain.positions import GroupPosition, by_group, replay_amount, totals
+from drkit.domain.positions import GroupPosition, by_group, never_mirrored, replay_amount, totals
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import RefusedError, StalePlanError
 from drkit.steps.fence_consumers import committed_in_scope
@@ -34,15 +34,24 @@ class Translated:
 class TranslateOffsets(Step[Translated]):
     """Only groups without members are written; each partition's result is looked at, and read back.
 
-    What a group had before on the target is in the evidence, so that it can be restored.
+    What a group had before on the target is in the evidence, so that it can be restored. ``left``: what a source that
+    is gone has and the mirror has not, measured as for the plan; a planned run has drained it.
     """
 
     name = "translate-offsets"
     holds_over_interruption = False
     measured_before = "promote"
 
-    def __init__(self, world: World, target: RegionPorts, translator: Translator, source: SourcePositions) -> None:
+    def __init__(
+        self,
+        world: World,
+        target: RegionPorts,
+        translator: Translator,
+        source: SourcePositions,
+        left: Callable[[], MirrorLag] | None = None,
+    ) -> None:
         self._world = world
+        self._left = left
         self._target = target
         self._translator = translator
         self._source = source
@@ -129,12 +138,22 @@ class TranslateOffsets(Step[Translated]):
         """What the plan forecast is known now: raise ``RefusedError`` where it is more than was accepted."""
         objectives = self._world.settings.objectives
         limits = Limits(objectives.rpo_records, objectives.rpo_seconds, objectives.replay_records)
-        found = hold_against(Forecast(NO_RECORD, 0.0, replay_amount(positions)), limits, context.accepted)
+        found = hold_against(self._forecast(positions), limits, context.accepted)
         if isinstance(found, Refused):
             raise RefusedError(
                 "; ".join(found.reasons),
                 hint=f"drkit resume {context.run_id} {' '.join(found.flags)} accepts this",
             )
+
+    def _forecast(self, positions: Sequence[GroupPosition]) -> Forecast:
+        replay = replay_amount(positions)
+        if self._left is None:
+            never = never_mirrored(positions)
+            return Forecast(never, 0.0 if never == NO_RECORD else None, replay)
+        lag = self._left()
+        if not lag.partitions:
+            return Forecast(NotKnown("nothing of the service was mirrored"), None, replay)
+        return Forecast(lag.records, lag.seconds, replay)
 
     def _require_idle(self, groups: GroupOffsets) -> None:
         described = self._target.reader.describe_groups(sorted(groups))

@@ -120,3 +120,14 @@ def test_what_is_wrong_with_a_source_that_answers_is_a_warning() -> None:
     gone = decide_mode(RequestedMode.DISASTER, VERDICTS["degraded"], Healthy(), source_is_gone=True)
     assert isinstance(gone, ModeChosen)
     assert gone.warnings == ("the source still answers: 1 of 3",)
+
+
+@pytest.mark.parametrize("problem", [Problem.CONNECTOR_MISSING, Problem.CONNECTOR_NOT_RUNNING, Problem.TASK_FAILED])
+def test_what_mends_the_mirror_is_named(problem: Problem) -> None:
+    target = Degraded((Finding(problem, "the connector a.source does not exist"),))
+    found = decide_mode(RequestedMode.PLANNED, Healthy(), target)
+    assert isinstance(found, ModeRefused)
+    assert found.hint.startswith("drkit mm2 apply --resume ")
+    other = decide_mode(RequestedMode.PLANNED, Healthy(), Degraded((Finding(Problem.PROBE_DOWN, "down"),)))
+    assert isinstance(other, ModeRefused)
+    assert "mm2 apply" not in other.hint

@@ -27,8 +27,8 @@ from tests.fakes.service import SOURCE, TARGET, FakeService
 class Glass:
     """A service whose bucket went dark, and whose state is in a directory since."""
 
-    def __init__(self, directory: Path, *, adopts: bool = True) -> None:
-        self.service = service = mirrored_service()
+    def __init__(self, directory: Path, *, adopts: bool = True, service: FakeService | None = None) -> None:
+        self.service = service = service or mirrored_service()
         self.bucket = service.store
         self.bucket.is_dark = True
         self.store = LocalObjectStore(directory)
@@ -209,6 +209,32 @@ def test_a_run_that_the_dark_bucket_stopped_is_over_with_the_one_that_came_after
         operator(after).unfinished_run(stopped.run_id)
     with pytest.raises(RefusedError, match="no run is unfinished"):
         operator(after).unfinished_run(None)
+
+
+def test_a_run_of_the_bucket_does_not_go_on_in_a_directory(tmp_path: Path) -> None:
+    """What undoes it is in the bucket, and somebody else may go on with it there."""
+    stopped = Move(mirrored_service())
+    stopped.service.redirect.on_next("switch", raising(UnreachableError("no answer")))
+    with pytest.raises(StoppedError):
+        stopped.run()
+    glass = Glass(tmp_path / "state", service=stopped.service)
+    for named in (stopped.run_id, None):
+        with pytest.raises(RefusedError, match=r"local:.* does not hold .*run.* does not go on without it") as caught:
+            operator(glass.service).unfinished_run(named)
+        assert "drkit failover --to REGION" in caught.value.hint
+    # Begun anew, the move finds done what that run has done.
+    move = Move(glass.service)
+    assert move.run().phase is Phase.SUCCEEDED
+    assert glass.service.target.cluster.committed[GROUP][FIRST] == 10
+    assert glass.service.redirect.current.values == ("2",)
+    with pytest.raises(RefusedError, match="is over"):
+        operator(glass.service).unfinished_run(move.run_id)
+    glass.bucket.is_dark = False
+    glass.upload()
+    back = replace(glass.service.world, store=glass.bucket, stand_in=None)
+    glass.service.world = back
+    with pytest.raises(RefusedError, match=f"run {move.run_id} was begun after {stopped.run_id}"):
+        operator(glass.service).unfinished_run(stopped.run_id)
 
 
 def test_there_is_nothing_to_upload_from_the_bucket() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -46,6 +47,7 @@ class Readings:
     is_mirrored: bool = True
     replay: Amount = field(default_factory=lambda: Exactly(0))
     notes: tuple[str, ...] = ()
+    unplaced: str = ""
     asked: list[tuple[str, FailoverMode]] = field(default_factory=list)
 
     def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
@@ -60,7 +62,10 @@ class Readings:
 
     def positions(self, source: str, target: str, mode: FailoverMode) -> PositionsForecast:
         self.asked.append(("positions", mode))
-        return PositionsForecast({"groups": 1}, self.replay, notes=self.notes)
+        return PositionsForecast({"groups": 1}, self.replay, notes=self.notes, unplaced=self.unplaced)
+
+
+UNLISTED = f"share and Streams groups of {SOURCE} are not carried over, and cannot be listed without it"
 
 
 class Bench:
@@ -100,7 +105,16 @@ def test_groups_that_are_no_consumer_groups_are_named_and_refused_unless_accepte
     plan.require_allowed()
     assert any("will not be carried over: shop.staging.jobs" in warning for warning in plan.warnings)
     bench.lose_the_source()
-    bench.plan()
+    assert bench.plan().warnings == (UNLISTED,)
+
+
+@pytest.mark.parametrize(("names", "said"), [([], "none"), (["a\x1b", "b"], r"a\x1b, b")])
+def test_groups_that_the_newest_snapshot_knows_are_named(bench: Bench, names: list[str], said: str) -> None:
+    at = "2026-01-01T00:00:00+00:00"
+    body = {"schema": "drkit.snapshot/1", "region": SOURCE, "taken_at": at, "foreign_groups": names}
+    bench.service.store.create(f"snapshots/{SOURCE}/1.json", json.dumps(body).encode())
+    bench.lose_the_source()
+    assert bench.plan().warnings == (f"{UNLISTED}: there were {said} when the newest snapshot was taken, {at}",)
 
 
 def test_a_mirror_that_cannot_be_drained_is_no_planned_move(bench: Bench) -> None:
@@ -208,6 +222,16 @@ def test_every_risk_needs_its_own_flag(bench: Bench) -> None:
     assert bench.plan(accept_loss="unknown").document["flags"] == ["--accept-replay unknown"]
 
 
+def test_what_nobody_can_place_makes_the_loss_unknown(bench: Bench) -> None:
+    bench.lose_the_source()
+    bench.readings.unplaced = "how far 3 partitions were mirrored"
+    plan = bench.plan(accept_loss=100)
+    assert plan.refusals == (
+        "the number of records that would be lost is unknown: nobody can tell how far 3 partitions were mirrored",
+    )
+    assert plan.document["flags"] == ["--accept-loss unknown"]
+
+
 def test_a_source_whose_state_is_not_known_is_refused_in_every_mode(bench: Bench) -> None:
     bench.readings.source = Unknown((Finding(Problem.CONTRADICTION, "the mirror still brings records"),))
     for mode in ("auto", "planned", "disaster"):
@@ -230,7 +254,7 @@ def test_a_mode_that_contradicts_the_source_is_refused(bench: Bench) -> None:
 
 def test_a_source_that_is_declared_gone_and_answers_is_warned_of(bench: Bench) -> None:
     plan = bench.plan(mode="disaster", source_is_gone=True)
-    assert (plan.mode, plan.warnings) == (FailoverMode.DISASTER, ("the source still answers: healthy",))
+    assert (plan.mode, plan.warnings) == (FailoverMode.DISASTER, ("the source still answers: healthy", UNLISTED))
 
 
 def test_what_is_wrong_and_does_not_forbid_it_is_shown(bench: Bench) -> None:

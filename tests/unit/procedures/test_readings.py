@@ -62,6 +62,17 @@ def test_what_is_only_looked_at_is_looked_at_as_often(service: FakeService) -> N
     assert isinstance(readings.translate(SOURCE, TARGET, FailoverMode.PLANNED)[0].verdict, Exact)
 
 
+def test_what_is_known_from_offset_syncs_alone_makes_the_loss_unknown(service: FakeService) -> None:
+    """Of a connector that was made anew under another name: Kafka Connect has no position of it."""
+    service.source.is_dark = True
+    readings = Readings(service.world)
+    assert readings.positions(SOURCE, TARGET, FailoverMode.DISASTER).unplaced == ""
+    service.sync(TopicPartition(ORDERS, 1), 0, 0)
+    service.sync(TopicPartition("another.service", 0), 0, 0)
+    found = readings.positions(SOURCE, TARGET, FailoverMode.DISASTER)
+    assert found.unplaced == f"how far 1 partitions were mirrored, known from offset syncs alone (first {ORDERS}-1)"
+
+
 def test_what_stays_open_is_said(service: FakeService) -> None:
     service.put_position(TopicPartition(ORDERS, 0), 5)
     found = forecast(service)

@@ -35,12 +35,14 @@ def test_everything_is_stored_and_read_back(service: FakeService) -> None:
     service.source.cluster.commit("billing", {partition: 2})
     service.source.cluster.join("billing")
     service.source.cluster.acls.add(ACL)
+    service.source.cluster.foreign_groups = {"jobs": "share", "__drkit": "streams"}
     step, context = TakeSnapshot(service.world, SOURCE), service.context()
     step.apply(context, None)
     evidence = step.confirm(context)
     assert (evidence["topics"], evidence["groups"], evidence["active_groups"]) == (2, 1, ["billing"])
     stored = service.stored(evidence["key"])
     assert stored["log_ends"] == {ORDERS: {"0": 3}}
+    assert stored["foreign_groups"] == sorted(service.world.groups.select(["jobs", "__drkit"])) != []
     assert [Acl(**acl) for acl in stored["acls"]] == [ACL]
     assert stored["topics"][ORDERS]["partitions"][0]["partition"] == 0
     newest = newest_snapshot(service.world, SOURCE)

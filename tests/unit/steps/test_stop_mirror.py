@@ -97,6 +97,26 @@ def test_a_mirror_that_is_not_on_this_worker_has_not_stopped(service: FakeServic
     with pytest.raises(RefusedError, match=r"the mirror may run somewhere else") as caught:
         step.apply(context, observation)
     assert "connect.url" in caught.value.hint
+    with pytest.raises(RefusedError, match=r"the mirror may run somewhere else") as caught:
+        step.check(context)
+    assert "--mirror-is-gone" in caught.value.hint
+    # A planned move's mirror is seen at work before anything is done.
+    step.check(service.context())
+
+
+def test_a_mirror_that_the_operator_says_is_gone_needs_no_stopping(service: FakeService) -> None:
+    service.connect.configs.clear()
+    service.connect.states.clear()
+    step, context = StopMirror(service.world, service.mirror, is_gone=True), service.context(Mode.DISASTER)
+    step.check(context)
+    assert step.is_satisfied(context, step.observe(context))
+
+
+def test_a_mirror_that_is_there_is_stopped_whatever_the_operator_says(service: FakeService) -> None:
+    step, context = StopMirror(service.world, service.mirror, is_gone=True), service.context(Mode.DISASTER)
+    assert not step.is_satisfied(context, step.observe(context))
+    step.apply(context, step.observe(context))
+    assert _states(service) == {ConnectorState.STOPPED}
 
 
 def test_a_task_that_still_runs_has_not_stopped(service: FakeService) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import ClassVar, cast
 
 import pytest
 
 from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import GroupOffsets, TopicPartition
+from drkit.domain.lag import Amount, Exactly, MirrorLag, NotKnown
 from drkit.domain.objectives import Accepted
 from drkit.domain.offsets import Bounded, Floor
 from drkit.domain.partition_tree import to_tree
 from drkit.domain.positions import GroupPosition
 from drkit.engine.step import Mode, RunContext
 from drkit.errors import RefusedError, StalePlanError, StoppedError
+from drkit.procedures.failover import Gone
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.translate_offsets import TranslateOffsets
 from drkit.verification.mirror_evidence import CheckpointPositions
 from drkit.verification.positions import Translator
+from tests.fakes.move import FIRST, mirrored_service, operator
 from tests.fakes.scripted import Fault
 from tests.fakes.service import ORDERS, RUN_ID, SOURCE, TARGET, FakeService
 
@@ -26,12 +30,18 @@ GROUP, OTHER = "billing", "shipping"
 UNDO = f"undo/{RUN_ID}/offsets-{TARGET}.json"
 
 
-def _step(service: FakeService, *, is_source_alive: bool = True) -> TranslateOffsets:
+def _step(service: FakeService, *, is_source_alive: bool = True, left: MirrorLag | None = None) -> TranslateOffsets:
     positions = SourcePositions(
         service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
     )
     translator = service.translator(is_source_alive=is_source_alive)
-    return TranslateOffsets(service.world, service.world.regions[TARGET], translator, positions)
+    measured = None if left is None else lambda: left
+    return TranslateOffsets(service.world, service.world.regions[TARGET], translator, positions, measured)
+
+
+def _left(records: Amount) -> MirrorLag:
+    """Of one partition."""
+    return cast("MirrorLag", SimpleNamespace(partitions=(FIRST,), records=records, seconds=None))
 
 
 @pytest.fixture
@@ -84,6 +94,18 @@ class _Unsure(Translator):
         return [GroupPosition(group, p, p, u, verdict) for group, ps in committed.items() for p, u in ps.items()]
 
 
+class _Late(Translator):
+    """The mirror began above records that groups have not read."""
+
+    def translate(self, committed: GroupOffsets, **_: object) -> list[GroupPosition]:
+        verdict = Bounded(0, 0, "holes")
+        return [
+            GroupPosition(group, p, p, u, verdict, never_mirrored=Exactly(7))
+            for group, ps in committed.items()
+            for p, u in ps.items()
+        ]
+
+
 @pytest.mark.parametrize(("at_most", "flag"), [(5, "--accept-replay 10"), (None, "--accept-replay unknown")])
 def test_more_to_read_again_than_was_accepted_is_refused_before_anybody_is_moved(
     service: FakeService,
@@ -106,6 +128,48 @@ def test_more_to_read_again_than_was_accepted_is_refused_before_anybody_is_moved
     enough = Accepted(replay="unknown" if at_most is None else 10)
     _apply(_step(service), replace(context, accepted=enough))
     assert service.target.cluster.committed.keys() == {GROUP, OTHER}
+
+
+@pytest.mark.parametrize(
+    ("left", "flag"),
+    [
+        (_left(Exactly(3)), "--accept-loss 3"),
+        (_left(NotKnown("the source does not answer")), "--accept-loss unknown"),
+        (MirrorLag(()), "--accept-loss unknown"),
+    ],
+    ids=["three", "unknown", "nothing mirrored"],
+)
+def test_what_a_dead_source_would_lose_is_held_against_the_objective_once_more(
+    service: FakeService, partitions: list[TopicPartition], left: MirrorLag, flag: str
+) -> None:
+    service.checkpoint(GROUP, partitions[0], 4)
+    context = service.context(Mode.DISASTER)
+    for accepted in (Accepted(), Accepted(loss=2), Accepted(replay="unknown")):
+        with pytest.raises(RefusedError, match="would be lost") as caught:
+            _step(service, is_source_alive=False, left=left).observe(replace(context, accepted=accepted))
+        assert caught.value.hint == f"drkit resume {RUN_ID} {flag} accepts this"
+    _apply(_step(service, is_source_alive=False, left=left), replace(context, accepted=Accepted(loss="unknown")))
+    assert service.target.cluster.committed.keys() == {GROUP}
+
+
+def test_what_was_never_mirrored_is_lost_in_a_planned_run_too(
+    service: FakeService, partitions: list[TopicPartition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups moved since the plan, or the mirror was made anew."""
+    made = service.translator(is_source_alive=True)
+    monkeypatch.setattr(service, "translator", lambda **_: _Late(made.target, made.history, made.mirrored))
+    context = _context(service, {GROUP: {partitions[0]: 4}})
+    with pytest.raises(RefusedError, match="would be lost") as caught:
+        _step(service).observe(replace(context, accepted=Accepted(replay="unknown")))
+    assert caught.value.hint == f"drkit resume {RUN_ID} --accept-loss 7 accepts this"
+    _apply(_step(service), replace(context, accepted=Accepted(loss=7, replay="unknown")))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_run_measures_what_a_dead_source_would_lose(mode: Mode) -> None:
+    procedure = operator(mirrored_service())._compose("failover", mode, SOURCE, TARGET, Gone())
+    (step,) = [step for step in procedure.steps if isinstance(step, TranslateOffsets)]
+    assert (step._left is not None) is (mode is Mode.DISASTER)
 
 
 def test_what_is_partly_there_is_completed(service: FakeService, partitions: list[TopicPartition]) -> None:
