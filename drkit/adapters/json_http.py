@@ -133,12 +133,12 @@ class _Exchange:
     def _run(self, method: str, path: str, payload: str | None, headers: Mapping[str, str]) -> None:
         try:
             self._connection.request(method, path, payload, dict(headers))
-            answer = self._connection.getresponse()
-            # One byte more than there may be: what is cut off must not be taken for a whole answer.
-            body = answer.read(self._most_bytes + 1)
-            if answer.length and len(body) <= self._most_bytes:
-                raise http.client.IncompleteRead(body, answer.length)
-            self.answer = answer.status, body
+            with self._connection.getresponse() as answer:
+                # One byte more than there may be: what is cut off must not be taken for a whole answer.
+                body = answer.read(self._most_bytes + 1)
+                if answer.length and len(body) <= self._most_bytes:
+                    raise http.client.IncompleteRead(body, answer.length)
+                self.answer = answer.status, body
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.error = error
         finally:

@@ -62,7 +62,7 @@ class Pruning:
             )
         listing = self._listing()
         manifests = _readable(self.vault.read_all(listing))
-        backups = [_held(one) for one in manifests.values() if region in (None, one.region)]
+        backups = [_held(one, listing) for one in manifests.values() if region in (None, one.region)]
         reasons = kept(backups, keep, self.clock.now(), self.in_use)
         reasons = rescued(backups, reasons, lambda backup_id, part: self._is_whole(manifests[backup_id], part))
         pruned = Pruned(reasons)
@@ -162,7 +162,7 @@ class _Objects:
         return key in self.freed or id_time(backup_id) < self.orphaned_before
 
 
-def _held(manifest: Manifest) -> Held:
+def _held(manifest: Manifest, listing: Listing) -> Held:
     return Held(
         manifest.backup_id,
         manifest.region,
@@ -170,6 +170,7 @@ def _held(manifest: Manifest) -> Held:
         manifest.finished_at,
         frozenset(manifest.parts),
         frozenset(manifest.earlier.values()),
+        all((manifest.region, manifest.backup_id) in held for held in listing.held.values()),
     )
 
 

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "sandbox": "drkit.cli.sandbox:sandbox",
     "status": "drkit.cli.status:status",
     "switchover": "drkit.cli.failover:switchover",
+    "topics": "drkit.cli.topics:topics",
 }
 """Command to ``module:attribute``; a module is imported when its command is used. One without a summary is hidden."""
 
@@ -54,6 +55,7 @@ _SUMMARIES: Final = {
     "sandbox": "Two real Kafka regions on this machine.",
     "status": "Regions, roles, mirror lag, exposure and the last run.",
     "switchover": "Move the service to another region, drained, nothing lost.",
+    "topics": "List, check and create topics by the naming convention.",
 }
 
 

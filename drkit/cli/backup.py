@@ -17,6 +17,7 @@ from drkit.errors import ExitCode
 _PARTS: Final = ("topics", "acls", "users", "groups", "logs", "connectors", "redirects", "schemas")
 
 _ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
+    "restore": ("drkit.cli.backup_restore:restore", "Restore a backup, or a part of it."),
     "schedule": ("drkit.cli.backup_schedule:schedule", "Print units that make backups at intervals."),
     "serve": ("drkit.cli.backup_schedule:serve", "Make backups at intervals, until SIGTERM or Ctrl-C."),
 }
@@ -221,8 +222,8 @@ def prune_backups(chosen: Chosen, /, region: str | None, dry_run: bool, output: 
     """Remove backups that no --keep option keeps, and objects that no backup needs.
 
     Counts go by region and by part; hours and so on without a backup do not count. Never removed: the newest of any
-    part, what was superseded within the hour, what an unfinished run uses, and the only one that is whole. Exit code 6
-    when something could not be removed.
+    part, and the newest in every bucket; what was made or superseded within the hour; what an unfinished run uses; and
+    the only one that is whole. Exit code 6 when something could not be removed.
     """
     from drkit import bootstrap
     from drkit.cli.backup_text import prune_text

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("backup_id", metavar="ID")
+@click.option("--region", metavar="REGION", help="Only backups of this region; needed with latest.")
 @click.option("--to", "target", metavar="REGION", help="Region to restore to [the one that was backed up].")
 @click.option(
     "--only",
@@ -52,18 +53,18 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option
 @click.pass_obj
-def restore(chosen: Chosen, **options: Any) -> int:
+def restore(chosen: Chosen, /, **options: Any) -> int:
     """Restore a backup, or a part of it.
 
     \b
-    ID is a backup's id, the beginning of one, or latest.
+    ID is a backup's id, the beginning of one, or, with --region, latest.
     What is there stays as it is; what is missing is made. With --replace, what differs is set back.
     The run is journaled: drkit resume goes on with it, drkit abort takes ACLs and positions back.
 
     \b
-      drkit backup restore latest --dry-run
-      drkit backup restore latest --group orders.billing --replace
-      drkit backup restore latest --to ap-northeast-1 --only groups
+      drkit backup restore latest --region ap-east-2 --dry-run
+      drkit backup restore 20261128t0930 --group orders.billing --replace
+      drkit backup restore 20261128t0930 --to ap-northeast-1 --only groups
     """
     from drkit import bootstrap
     from drkit.cli.moves import carry_out, confirmed
@@ -103,6 +104,7 @@ def _request(options: dict[str, Any]) -> RestoreRequest:
     return RestoreRequest(
         backup_id=options["backup_id"],
         target=options["target"],
+        region=options["region"],
         choice=Choice(
             parts=chosen_parts(options["only"], topics, groups),
             topics=topics,

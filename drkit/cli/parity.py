@@ -20,7 +20,7 @@ from drkit.errors import ExitCode, RefusedError, UsageError
 @output_option
 @click.pass_obj
 def parity(chosen: Chosen, source: str | None, target: str | None, is_applied: bool, yes: bool, output: str) -> int:
-    """Show what the mirror leaves different, and mend it.
+    """What the mirror leaves different between the regions, and what mends it.
 
     \b
     MirrorMaker 2 carries over no WRITE, GROUP, TRANSACTIONAL_ID or PREFIXED ACLs, turns ALL into READ, and leaves

@@ -131,7 +131,7 @@ def status(directory: Path, output: str) -> None:
 
 
 @sandbox.command()
-@click.argument("action", type=click.Choice(["kill", "freeze", "thaw", "start"]))
+@click.argument("action", type=click.Choice(["kill", "freeze", "thaw", "start", "destroy"]))
 @click.argument("region")
 @click.argument("what", type=click.Choice(["broker", "mirror", "all"]), default="all")
 @_dir_option
@@ -139,7 +139,7 @@ def fault(action: str, region: str, what: str, directory: Path) -> None:
     """Break or mend processes of a region, and wait until it has happened.
 
     kill is SIGKILL, freeze SIGSTOP, thaw SIGCONT; start starts again on the same data. REGION may also be `aws` or
-    `dns`.
+    `dns`. destroy kills a region and removes its data: what starts next is an empty cluster with another id.
 
     \b
       drkit sandbox fault kill ap-east-2 all

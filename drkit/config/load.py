@@ -69,7 +69,7 @@ def load(path: Path) -> Settings:
 
 def examine(path: Path) -> Examination:
     """Read and check a file, and say everything that can be said. Raises ``ConfigError`` if it cannot be read."""
-    document = parse(_text(path))
+    document = parse(text_of(path, _FILE_NAME))
     problems = document.problems
     if not problems and document.value is None:
         problems.append(Problem(0, (), "is empty; drkit init --output - shows what belongs here"))
@@ -97,14 +97,15 @@ def json_schema() -> dict[str, object]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, kind: str) -> str:
+    """The text of a file. ``kind``: what it is. Raises ``ConfigError`` for what cannot be read or is none."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and mode") from error
     if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB", hint="this is no drkit.yaml")
+        raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB", hint=f"this is no {kind}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

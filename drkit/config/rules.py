@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from drkit.config.models import AclFence, Auth, Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, Settings
+from drkit.config.models import AclFence, Auth, Cluster, Connect, IamAuth, MtlsAuth, NoAuth, PlainAuth, Settings
+from drkit.config.protection import SchemaRegistry
+from drkit.config.protection_rules import BUCKET, protection_rules
 from drkit.config.redirect_rules import redirect_rules
 from drkit.config.yaml_text import Path
 from drkit.domain.mirror_lint import alias_clash
@@ -20,7 +22,6 @@ from drkit.domain.name_pattern import fault, literal_prefix
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _HOST_PORT = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LEASE_REQUESTS: Final = 3
 """A holder renews its lease several times before it expires, even when one request takes all of its time."""
 
@@ -110,6 +111,8 @@ def _endpoints(settings: Settings) -> Iterator[RuleFinding]:
         path: Path = ("regions", name)
         for index, probe in enumerate(region.health.http):
             yield from _url(probe.url, (*path, "health", "http", index, "url"))
+        if region.schema_registry:
+            yield from _rest(region.schema_registry, (*path, "schema_registry"))
         connect = region.connect
         if connect is None:
             if settings.replication.driver == "connect":
@@ -119,13 +122,17 @@ def _endpoints(settings: Settings) -> Iterator[RuleFinding]:
                 )
                 yield RuleFinding((*path, "connect"), message, is_error=standby)
             continue
-        yield from _url(connect.url, (*path, "connect", "url"))
-        if (connect.username is None) != (connect.password is None):
-            yield RuleFinding((*path, "connect"), "username and password belong together")
-        if connect.password and connect.password.startswith("connect:"):
-            yield RuleFinding((*path, "connect", "password"), "drkit itself needs this one: give env:, file: or an ARN")
+        yield from _rest(connect, (*path, "connect"))
     if settings.aws.endpoint_url:
         yield from _url(settings.aws.endpoint_url, ("aws", "endpoint_url"))
+
+
+def _rest(service: Connect | SchemaRegistry, path: Path) -> Iterator[RuleFinding]:
+    yield from _url(service.url, (*path, "url"))
+    if (service.username is None) != (service.password is None):
+        yield RuleFinding(path, "username and password belong together")
+    if service.password and service.password.startswith("connect:"):
+        yield RuleFinding((*path, "password"), "drkit itself needs this one: give env:, file: or an ARN")
 
 
 def _url(url: str, path: Path) -> Iterator[RuleFinding]:
@@ -145,7 +152,7 @@ def _state(settings: Settings) -> Iterator[RuleFinding]:
     if state.region == settings.primary:
         message = "is the primary: a third region, or the standby, can still be read when the primary is lost"
         yield RuleFinding(("state", "region"), message)
-    if not _BUCKET.fullmatch(state.bucket) or ".." in state.bucket:
+    if not BUCKET.fullmatch(state.bucket):
         yield RuleFinding(("state", "bucket"), f"{state.bucket!r} is no name of an S3 bucket")
     if state.prefix.startswith("/") or "//" in state.prefix:
         yield RuleFinding(("state", "prefix"), "must not begin with a slash or hold two in a row: S3 keys are no paths")
@@ -205,9 +212,14 @@ def _timeouts(settings: Settings) -> Iterator[RuleFinding]:
         yield RuleFinding(("timeouts", "lease_seconds"), message)
 
 
+def _protection(settings: Settings) -> Iterator[RuleFinding]:
+    for path, message, is_error in protection_rules(settings):
+        yield RuleFinding(path, message, is_error=is_error)
+
+
 def _redirect(settings: Settings) -> Iterator[RuleFinding]:
     for path, message, is_error in redirect_rules(settings):
         yield RuleFinding(path, message, is_error=is_error)
 
 
-_RULES: Final = (_regions, _identities, _endpoints, _state, _fence, _replication, _timeouts, _redirect)
+_RULES: Final = (_regions, _identities, _endpoints, _state, _fence, _replication, _timeouts, _protection, _redirect)

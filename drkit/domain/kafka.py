@@ -112,6 +112,8 @@ class Acl:
 
     ``resource_type``: topic, group, transactional_id, cluster. ``pattern_type``: literal, prefixed.
     ``operation``: read, write, all, ... ``permission``: allow, deny. ``principal``: ``User:name``.
+    ``unknown`` stands for what drkit's client has no word for: users and delegation tokens as resources (KIP-373),
+    operations on tokens, and two_phase_commit (KIP-939).
     """
 
     resource_type: str
@@ -121,6 +123,11 @@ class Acl:
     host: str
     operation: str
     permission: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be made and taken back: one that has something unknown is told, and left as it is."""
+        return "unknown" not in (self.resource_type, self.pattern_type, self.operation, self.permission)
 
     def covers(self, resource_type: str, name: str) -> bool:
         """Whether this binding applies to the resource (AclAuthorizer's matching: literal, ``*`` or prefix)."""

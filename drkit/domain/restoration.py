@@ -127,13 +127,16 @@ def restore_acls(backup: Collection[Acl], live: Collection[Acl], scope: FenceSco
     A fence that was put when the backup was taken is drkit's own, and no part of what the region is.
     """
     fence = _fence(backup, scope)
-    missing = [acl for acl in backup if acl not in live and acl not in fence]
+    missing = [acl for acl in backup if acl not in live and acl not in fence and acl.is_known]
     changes = tuple(CreateAcl(acl) for acl in sorted(missing, key=lambda acl: (acl.permission != "deny", acl)))
     notes = []
     if fence:
         notes.append(
             f"{len(fence)} ACLs of the backup are a fence of drkit's and are not restored: drkit fence put does it"
         )
+    unknown = sum(not acl.is_known for acl in backup)
+    if unknown:
+        notes.append(f"{unknown} ACLs of the backup have parts that drkit's client has no word for: kafka-acls.sh does")
     more = sum(acl not in backup for acl in live)
     if more:
         notes.append(f"{more} ACLs that the backup does not have stay")

@@ -16,7 +16,9 @@ _NAMES: Final = ("topics", "groups")
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """Which backup goes where. ``target``: None for the region that it was taken of.
+    """Which backup goes where: its id, the beginning of one, or ``latest`` of ``region``.
+
+    ``region``: whose backups are meant; None: any's. ``target``: None for the region that the backup was taken of.
 
     ``accept_other_cluster``: the region's cluster is another one than the backup's. ``accept_replay``: as of a move,
     for positions that are translated.
@@ -24,6 +26,7 @@ class RestoreRequest:
 
     backup_id: str
     target: str | None = None
+    region: str | None = None
     choice: Choice = field(default_factory=Choice)
     accept_other_cluster: bool = False
     accept_replay: Acceptance = None

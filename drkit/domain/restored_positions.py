@@ -108,7 +108,7 @@ def restore_groups(backup: Groups, placements: Sequence[Placement], live: Groups
         (*_active(active), *_doubts(placements, choice)),
         tuple(_foreign(backup)),
         tuple(_notes(placements)),
-        frozenset(_ground(group) for name, group in live.items() if name in backup),
+        frozenset(_ground(group) for name, group in live.items() if name in backup and group.positions),
     )
 
 

@@ -15,7 +15,8 @@ from itertools import pairwise
 from drkit.domain.inventory import Part
 
 JUST_NOW = timedelta(hours=1)
-"""A backup that was superseded less than this ago may still be what a running one stands on."""
+"""A backup that was made less than this ago may still be on its way to another bucket, and one that was superseded less
+than this ago may be what a running one stands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Keep:
 class Held:
     """A backup as retention sees it. ``stands_on``: earlier ones that a next backup may take objects from.
 
-    Ids sort by time. ``taken_at`` and ``finished_at`` are of the clock of whoever made it.
+    Ids sort by time. ``taken_at`` and ``finished_at`` are of the clock of whoever made it. ``in_every_bucket``: while a
+    bucket is dark, backups go to the others alone.
     """
 
     backup_id: str
@@ -50,6 +52,7 @@ class Held:
     finished_at: datetime
     parts: frozenset[Part]
     stands_on: frozenset[str] = frozenset()
+    in_every_bucket: bool = True
 
 
 Reasons = Mapping[str, tuple[str, ...]]
@@ -64,7 +67,10 @@ _PERIODS: Mapping[str, Callable[[datetime], Hashable]] = {
 
 
 def kept(backups: Iterable[Held], keep: Keep, now: datetime, in_use: Collection[str] = ()) -> Reasons:
-    """Why each backup is kept: by a count, as the newest of a part, as just superseded, or as in use."""
+    """Why each backup is kept: by a count, as the newest of a part, as just superseded, or as in use.
+
+    Where the newest is not in every bucket, the newest one that is stays as well: a lost bucket takes no part away.
+    """
     found = {one.backup_id: one for one in backups}
     reasons: dict[str, dict[str, None]] = {backup_id: {} for backup_id in sorted(found)}
     for line in _lines(found.values()).values():
@@ -105,6 +111,11 @@ def _lines(backups: Iterable[Held]) -> Mapping[tuple[str, Part], Sequence[Held]]
 
 def _kept_in(line: Sequence[Held], keep: Keep, now: datetime) -> Iterable[tuple[str, str]]:
     yield line[0].backup_id, "newest"
+    if not line[0].in_every_bucket:
+        yield from [(one.backup_id, "newest in every bucket") for one in line if one.in_every_bucket][:1]
+    for one in line:
+        if now - one.finished_at < JUST_NOW:
+            yield one.backup_id, "just made"
     for newer, one in pairwise(line):
         if now - newer.finished_at < JUST_NOW:
             yield one.backup_id, "just superseded"

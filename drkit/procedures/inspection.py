@@ -19,6 +19,7 @@ from drkit.procedures.forecast import Forecaster
 from drkit.procedures.parity import RegionParity
 from drkit.procedures.readings import Readings
 from drkit.procedures.run_history import RunHistory
+from drkit.procedures.topics import TopicCatalogue
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.mirror_install import apply_mirror, inspect_mirror
 from drkit.steps.world import World
@@ -48,6 +49,11 @@ class Inspection:
     def parity(self) -> RegionParity:
         """The two regions compared."""
         return RegionParity(self._world, lambda: self.primary, self._alone)
+
+    @property
+    def topics(self) -> TopicCatalogue:
+        """The topics of the environment."""
+        return TopicCatalogue(self._world, lambda: self.primary, self._alone)
 
     @property
     def is_new(self) -> bool:

@@ -13,7 +13,7 @@ from drkit.domain.parity import PARTS, Parity, ParityChange, Severity, compare
 from drkit.domain.provisioning import RegisterSchema
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Progress
-from drkit.steps.known_region import KnownRegion, as_it_is, as_it_was
+from drkit.steps.known_region import KnownRegion, as_it_is, as_it_was, require_cluster
 from drkit.steps.provision import Provisioner
 from drkit.steps.world import World
 
@@ -87,6 +87,7 @@ class RegionParity:
         with self.alone("parity", progress):
             if self.primary() == target:
                 raise RefusedError(f"{target} has become the primary", hint="nothing was changed; compare again")
+            require_cluster(self.world, target)
             made, failed = self._apply(target, compared.parity.changes, progress)
             left = self.compare(source, target)
         return {

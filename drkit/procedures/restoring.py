@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from drkit.backup.vault import LATEST
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
 from drkit.domain.restoration import RESTORABLE, Refusal
@@ -96,7 +97,9 @@ class Restoring:
         return compose(self._view(request, plan.target), str(plan.options["ground"]))
 
     def _view(self, request: RestoreRequest, target: str | None) -> RestoreView:
-        manifest = self.world.vault.find(request.backup_id)
+        if request.backup_id == LATEST and request.region is None:
+            raise UsageError("the latest backup of which region?", hint="add --region REGION")
+        manifest = self.world.vault.find(request.backup_id, request.region)
         source, regions = manifest.region, self.world.settings.regions
         target = target or source
         if target not in regions:
@@ -113,7 +116,7 @@ class Restoring:
             vault=self.world.vault,
             manifest=manifest,
             target=target,
-            request=replace(request, backup_id=manifest.backup_id, target=target),
+            request=replace(request, backup_id=manifest.backup_id, target=target, region=source),
             translator=lambda: self._translator(source, target),
             rename=self.readings.names(source).on_target if source != target else str,
         )

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -159,6 +159,14 @@ class Directory:
         for user in USERS:
             write_atomically(self.password_file(user), secrets.token_urlsafe(24) + "\n")
         write_atomically(self.mirror_properties, f"mirror.password={self.password('mirror')}\n")
+        self._write(identity)
+
+    def lose_cluster(self, identity: Identity, region: str) -> None:
+        """Remove all that a region's cluster holds; the one that starts there next is another one, and empty."""
+        shutil.rmtree(self.region(region), ignore_errors=True)
+        self._write(replace(identity, cluster_ids={**identity.cluster_ids, region: _cluster_id()}))
+
+    def _write(self, identity: Identity) -> None:
         write_atomically(self._identity, json.dumps({"schema": _SCHEMA, **asdict(identity)}, indent=2) + "\n")
 
     def check_path(self) -> None:

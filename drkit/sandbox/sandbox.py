@@ -53,6 +53,8 @@ class Fault(StrEnum):
     FREEZE = "freeze"
     THAW = "thaw"
     START = "start"
+    DESTROY = "destroy"
+    """Killed, and all that it stored is gone: of a region as a whole."""
 
 
 class Sandbox:
@@ -146,7 +148,8 @@ class Sandbox:
         """Do something to a region's ``broker``, ``mirror`` or ``all`` and wait until it has happened. Idempotent.
 
         ``kill``: SIGKILL, and the port is closed. ``freeze``: SIGSTOP. ``thaw``: SIGCONT. ``start``: started again on
-        the same data (or let go on), and it answers. ``aws`` and ``dns`` stand for regions with one process.
+        the same data (or let go on), and it answers. ``destroy``: of a whole region; what starts there next is an empty
+        cluster with another id, which drkit.yaml does not have. ``aws`` and ``dns`` stand for regions with one process.
         Raises ``RefusedError`` for what cannot be done, such as freezing a dead process.
         """
         names = _targets(region, what)
@@ -157,6 +160,8 @@ class Sandbox:
                     ended = self._processes.find()
                     self._processes.kill(names)
                     self._await_free_ports(ended.keys() & set(names), identity.layout)
+                case Fault.DESTROY:
+                    self._destroy(identity, region, names)
                 case Fault.START:
                     self._start(identity, names, progress)
                 case Fault.FREEZE | Fault.THAW:
@@ -240,6 +245,14 @@ class Sandbox:
         _eventually(
             lambda: not taken_ports(layout, listeners), f"{' and '.join(listeners)} killed, and a port still in use"
         )
+
+    def _destroy(self, identity: Identity, region: str, names: Collection[str]) -> None:
+        if names != [broker_of(region), mirror_of(region)]:
+            raise RefusedError("a region is destroyed as a whole", hint=f"drkit sandbox fault destroy {PRIMARY} all")
+        ended = self._processes.find()
+        self._processes.kill(names)
+        self._await_free_ports(ended.keys() & set(names), identity.layout)
+        self._directory.lose_cluster(identity, region)
 
     def _start(self, identity: Identity, names: Collection[str], progress: Progress) -> None:
         for region in REGIONS:

@@ -11,7 +11,7 @@ from drkit.backup.manifest import Manifest
 from drkit.backup.survey import survey
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.kafka import Acl, PartitionDescription, TopicDescription
-from drkit.errors import DrkitError, RefusedError
+from drkit.errors import DrkitError, RefusedError, UsageError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.snapshot import newest_snapshot
 from drkit.steps.world import World
@@ -30,6 +30,19 @@ class KnownRegion:
     as_of: datetime | None
     where: str
     missing: Mapping[Part, str] = field(default_factory=dict)
+
+
+def require_cluster(world: World, region: str) -> None:
+    """Raise ``UsageError`` for no region of the service, ``RefusedError`` for a cluster that is not its own."""
+    regions = world.settings.regions
+    if region not in regions:
+        raise UsageError(f"{region!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
+    found, expected = world.regions[region].reader.describe_cluster().cluster_id, regions[region].cluster.cluster_id
+    if found != expected:
+        raise RefusedError(
+            f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
+            hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
+        )
 
 
 def as_it_is(world: World, region: str, parts: Collection[Part]) -> KnownRegion:

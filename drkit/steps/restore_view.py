@@ -9,7 +9,7 @@ from functools import cached_property
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.vault import Vault
-from drkit.config.fence_scope import fence_scope
+from drkit.config.parity_rules import fence_scope
 from drkit.domain.checks import listed
 from drkit.domain.inventory import GroupInventory, Inventory, Part
 from drkit.domain.kafka import Acl, LogRange, TopicDescription, TopicPartition

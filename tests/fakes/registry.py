@@ -13,11 +13,15 @@ _LEVELS = {"NONE", *(f"{kind}{more}" for kind in ("BACKWARD", "FORWARD", "FULL")
 
 
 class FakeRegistry(Scripted):
-    """``RegistryReader`` and ``RegistryWriter``."""
+    """``RegistryReader`` and ``RegistryWriter``.
+
+    ``importing``: subjects that are in mode IMPORT; one stays so when a registration is cut off.
+    """
 
     def __init__(self, content: RegistryInventory = _EMPTY) -> None:
         super().__init__()
         self.content = content
+        self.importing: set[str] = set()
 
     def read(self) -> RegistryInventory:
         self._begin("read", "")
@@ -33,7 +37,9 @@ class FakeRegistry(Scripted):
         if any(one.schema_id == version.schema_id and one.schema != version.schema for one in there.values()):
             raise RefusedError(f"id {version.schema_id} is another schema's")
         self.content = replace(self.content, versions=tuple(there[key] for key in sorted(there)))
+        self.importing.add(version.subject)
         self._end(fault, "register", version.subject)
+        self.importing.discard(version.subject)
 
     def set_compatibility(self, subject: str | None, level: str) -> None:
         fault = self._begin("set_compatibility", str(subject))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.storing import Storing
 from drkit.backup.survey import survey
 from drkit.domain.inventory import CommittedPosition, Part, RegistryInventory, SubjectVersion
-from drkit.domain.kafka import Acl, TopicPartition
+from drkit.domain.kafka import Acl, TopicDescription, TopicPartition
 from drkit.domain.restoration import Choice
 from drkit.domain.restore_request import RestoreRequest
 from drkit.domain.runs import RunState
@@ -63,6 +64,36 @@ class Shop:
         begun = storing.begin(SOURCE, self.cluster.cluster_id, parts)
         found = survey(ports, [part for part in parts if part is not Part.CONNECTORS], cluster_id=begun.cluster_id)
         return storing.commit(begun, found).manifest
+
+    def back_up_with(self, which: Callable[[TopicDescription], bool], *, replicas: int) -> Manifest:
+        """A backup in which some topics have more replicas than the cluster has brokers."""
+        self.service.clock.sleep(60)
+        storing = Storing(self.service.world.vault, self.service.clock)
+        begun = storing.begin(SOURCE, self.cluster.cluster_id, tuple(Part))
+        found = survey(self.service.world.regions[SOURCE], [*Part], cluster_id=begun.cluster_id)
+        described = {
+            name: replace(
+                topic, partitions=tuple(replace(p, replicas=tuple(range(replicas))) for p in topic.partitions)
+            )
+            if which(topic)
+            else topic
+            for name, topic in (found.inventory.topics or {}).items()
+        }
+        inventory = replace(found.inventory, topics=described)
+        return storing.commit(begun, replace(found, inventory=inventory)).manifest
+
+    def configure_cluster(self, cluster_id: str) -> None:
+        """The operator puts a new cluster's id into drkit.yaml."""
+        world = self.service.world
+        region = world.settings.regions[SOURCE]
+        region = region.model_copy(update={"cluster": region.cluster.model_copy(update={"cluster_id": cluster_id})})
+        settings = world.settings.model_copy(update={"regions": {**world.settings.regions, SOURCE: region}})
+        self.service.world = replace(world, settings=settings)
+
+    @property
+    def watcher(self) -> Watcher:
+        """Somebody who watches."""
+        return Watcher()
 
     def lose_everything(self) -> None:
         """The cluster is there, and empty."""
@@ -126,8 +157,6 @@ class Shop:
         return journals.load(store, journals.run_ids(store)[0])
 
     def _attach(self) -> None:
-        from dataclasses import replace
-
         world = self.service.world
         ports = replace(world.regions[SOURCE], registry=self.registry, registry_writer=self.registry)
         self.service.world = replace(world, regions={**world.regions, SOURCE: ports})

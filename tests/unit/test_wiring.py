@@ -89,7 +89,7 @@ def test_a_dark_bucket_is_tried_for_journal_seconds() -> None:
     service = mirrored_service()
     service.world = replace(service.world, settings=settings(changed("timeouts", {"journal_seconds": 4.0})))
     move = Move(service)
-    journal = operator(service)._journal(move.run_id, None, Watcher())
+    journal = operator(service)._conductor._journal(move.run_id, None, Watcher())
     journal.append(move._planned(move.procedure()))
     service.store.is_dark = True
     with pytest.raises(StateDarkError):

@@ -157,7 +157,12 @@ class S3ObjectStore:
             found |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._protection.kms_key_id}
         if self._protection.lock_mode is not None:
             until = self._clock.now() + timedelta(days=self._protection.lock_days)
-            found |= {"ObjectLockMode": self._protection.lock_mode.upper(), "ObjectLockRetainUntilDate": until}
+            # The algorithm, beside the checksum itself: S3 wants its header for what is to be locked.
+            found |= {
+                "ObjectLockMode": self._protection.lock_mode.upper(),
+                "ObjectLockRetainUntilDate": until,
+                "ChecksumAlgorithm": "SHA256",
+            }
         return found
 
     def _body(self, what: str, response: GetObjectOutputTypeDef) -> bytes:

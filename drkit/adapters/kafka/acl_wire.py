@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drkit.domain.kafka import Acl
+from drkit.errors import RefusedError
 
 _RESOURCE_NAMES = {"broker": "cluster"}
 """librdkafka calls the cluster resource BROKER."""
@@ -28,11 +29,20 @@ def _types(acl: Acl) -> tuple[Any, Any, Any, Any]:
     from confluent_kafka.admin import AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
     wire_names = {name: wire for wire, name in _RESOURCE_NAMES.items()}
-    return (
-        ResourceType[wire_names.get(acl.resource_type, acl.resource_type).upper()],
-        ResourcePatternType[acl.pattern_type.upper()],
-        AclOperation[acl.operation.upper()],
-        AclPermissionType[acl.permission.upper()],
+    try:
+        if acl.is_known:
+            return (
+                ResourceType[wire_names.get(acl.resource_type, acl.resource_type).upper()],
+                ResourcePatternType[acl.pattern_type.upper()],
+                AclOperation[acl.operation.upper()],
+                AclPermissionType[acl.permission.upper()],
+            )
+    except KeyError:
+        pass
+    raise RefusedError(
+        f"drkit's client has no word for a part of this ACL: {acl.principal} {acl.permission} {acl.operation} on "
+        f"{acl.resource_type} {acl.resource_name}",
+        hint="change it with kafka-acls.sh",
     )
 
 

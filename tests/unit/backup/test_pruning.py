@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,11 +11,12 @@ from drkit.backup.manifest import MANIFESTS, OBJECTS, Manifest, manifest_key
 from drkit.backup.pruning import Pruned, Pruning
 from drkit.backup.storing import Storing
 from drkit.backup.survey import Surveyed
-from drkit.backup.vault import Replica, Vault, attempt
+from drkit.backup.vault import Replica, Vault
 from drkit.domain.inventory import Inventory, Part, ScramUser
 from drkit.domain.retention import Keep
 from drkit.errors import AuthError, RefusedError, UnreachableError
 from tests.fakes.inventories import FULL
+from tests.fakes.machine import Machine
 from tests.fakes.scripted import Fault
 from tests.unit.backup.vault_bench import ALL, VaultBench
 
@@ -234,15 +236,16 @@ def test_foreign_objects_are_left_alone(bench: VaultBench) -> None:
 
 @pytest.mark.parametrize(("label", "call"), [("a", "create"), ("b", "create"), ("a", "get"), ("b", "get")])
 def test_a_prune_in_the_middle_of_a_backup_leaves_what_is_whole(bench: VaultBench, label: str, call: str) -> None:
-    """Of all that the backup stands on, as if it had stood still for hours and not noticed."""
+    """As if the backup had stood still for hours and not noticed, and the prune's clock were ahead for as long."""
     for number in (0, 1):
         bench.backup(version(number), after_seconds=2 * HOUR)
     storing = Storing(bench.vault, bench.clock)
     begun = storing.begin("taipei", "cluster-1", ALL)
-    bench.backup(version(2), after_seconds=2 * HOUR)
-    bench.clock.advance(2 * HOUR)
+    newest = bench.backup(version(2), after_seconds=2 * HOUR)
+    ahead = Machine(bench.clock, timedelta(hours=2))
     removed: list[Manifest] = []
-    bench.stores[label].on_next(call, lambda: removed.extend(prune(bench).removed))
-    found = attempt(storing.commit, replace(begun, started=bench.clock.monotonic()), Surveyed(version(1)))
-    assert len(removed) == 2
-    assert len(whole(bench)) == (1 if isinstance(found, RefusedError) else 2)
+    bench.stores[label].on_next(call, lambda: removed.extend(Pruning(bench.vault, ahead).run(LAST).removed))
+    with pytest.raises(RefusedError, match="was withdrawn"):
+        storing.commit(replace(begun, started=bench.clock.monotonic()), Surveyed(version(1)))
+    assert len(removed) == (2 if (label, call) == ("a", "create") else 3)
+    assert whole(bench) == [newest.backup_id]

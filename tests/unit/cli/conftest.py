@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.fakes.moto import no_aws_identity
+from tests.fakes.moto import moto_endpoint, no_aws_identity
 
-__all__ = ["no_aws_identity"]
+__all__ = ["moto_endpoint", "no_aws_identity"]

@@ -1,4 +1,4 @@
-"""Journals as earlier formats had them, one line per entry: they stay readable, and mean what they meant."""
+"""Journals as earlier versions wrote them, one line per entry: they stay readable, and mean what they meant."""
 
 from __future__ import annotations
 
@@ -58,8 +58,18 @@ def test_reports_of_runs_of_format_1_have_their_figures() -> None:
     assert disaster["accepted"] == {"accept_loss": "unknown", "accept_replay": 5}
 
 
-def test_there_are_journals_of_every_earlier_format() -> None:
-    assert [path.name for path in sorted(GOLDEN.iterdir())] == [f"format-{number}" for number in range(1, FORMAT)]
+def test_a_journal_of_a_restore_is_read_and_reported_as_one() -> None:
+    found = state("format-2/restore.jsonl")
+    assert found.is_restore
+    assert outcomes(found) == {StepOutcome.SUCCEEDED: 6}
+    told = report(found)
+    assert told["schema"] == "drkit.restore-run/1"
+    assert told["made"]["create_topic"] == 3
+    assert told["is_as_backed_up"] is True
+
+
+def test_there_are_journals_of_every_format() -> None:
+    assert [path.name for path in sorted(GOLDEN.iterdir())] == [f"format-{number}" for number in range(1, FORMAT + 1)]
 
 
 def test_a_newer_format_is_refused_with_the_version_that_is_needed() -> None:

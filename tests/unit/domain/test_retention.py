@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -50,6 +51,13 @@ def test_what_was_superseded_just_now_is_kept() -> None:
     assert names(kept([held(n, one) for n, one in enumerate(at)], Keep(), NOW)) == [1, 2]
 
 
+def test_what_was_made_just_now_is_kept_also_where_its_id_is_old() -> None:
+    """It was begun before the newest, and finished after it."""
+    slow = replace(held(0, NOW - timedelta(hours=3)), finished_at=NOW - timedelta(minutes=1))
+    found = [slow, held(1, NOW - timedelta(hours=2)), held(2, NOW - timedelta(hours=1, minutes=30))]
+    assert names(kept(found, Keep(), NOW)) == [0, 2]
+
+
 def test_each_part_has_a_newest_and_counts_of_its_own() -> None:
     """Everything once, then groups alone: the one with topics stays for them."""
     found = [held(0, NOW - timedelta(days=9), (Part.TOPICS, Part.GROUPS))]
@@ -64,9 +72,16 @@ def test_what_is_in_use_or_shared_with_the_newest_is_kept() -> None:
 
 
 def test_a_clock_that_was_ahead_removes_nothing_else() -> None:
-    """One says that it is of next year; the newer ones behind it are what is kept."""
+    """One says that it is of next year: it stays until then, and the newer ones behind it are what is kept."""
     found = [*hourly(4), held(4, NOW + timedelta(days=365)), held(5, NOW - timedelta(hours=1, minutes=1))]
-    assert names(kept(found, Keep(last=1), NOW)) == [3, 5]
+    assert names(kept(found, Keep(last=1), NOW)) == [3, 4, 5]
+
+
+def test_the_newest_that_is_in_every_bucket_is_kept() -> None:
+    found = [replace(one, in_every_bucket=number in (0, 1)) for number, one in enumerate(hourly(4))]
+    reasons = kept(found, Keep(), NOW)
+    assert names(reasons) == [1, 3]
+    assert reasons["000001"] == ("newest in every bucket",)
 
 
 def test_the_only_whole_one_is_kept() -> None:
@@ -82,6 +97,7 @@ _HELD = st.lists(
         st.integers(-3000, 200),
         st.frozensets(st.sampled_from([Part.TOPICS, Part.GROUPS]), min_size=1),
         st.sampled_from(["taipei", "tokyo"]),
+        st.booleans(),
     ),
     max_size=30,
 )
@@ -90,12 +106,12 @@ _KEEP = st.builds(Keep, *[st.integers(0, 4)] * 5)
 
 @given(_HELD, _KEEP, st.sets(st.integers(0, 29)), st.sets(st.integers(0, 29)))
 def test_kept_is_what_counting_by_hand_keeps(
-    given_held: list[tuple[int, frozenset[Part], str]], keep: Keep, used: set[int], broken: set[int]
+    given_held: list[tuple[int, frozenset[Part], str, bool]], keep: Keep, used: set[int], broken: set[int]
 ) -> None:
     """Of clocks that say anything."""
     backups = [
-        held(n, NOW + timedelta(hours=hours), tuple(parts), region)
-        for n, (hours, parts, region) in enumerate(given_held)
+        replace(held(n, NOW + timedelta(hours=hours), tuple(parts), region), in_every_bucket=everywhere)
+        for n, (hours, parts, region, everywhere) in enumerate(given_held)
     ]
     in_use = {f"{n:06d}" for n in used}
     reasons = kept(backups, keep, NOW, in_use)
@@ -104,6 +120,8 @@ def test_kept_is_what_counting_by_hand_keeps(
         for part in Part:
             line = [one for one in backups if one.region == region and part in one.parts][::-1]
             expected |= {one.backup_id for one in line[: max(keep.last, 1)]}
+            expected |= {one.backup_id for one in line if NOW - one.finished_at < JUST_NOW}
+            expected |= set([one.backup_id for one in line if one.in_every_bucket][:1])
             expected |= {b.backup_id for a, b in pairwise(line) if NOW - a.finished_at < JUST_NOW}
             for count, form in (
                 (keep.hourly, "%Y%m%d%H"),

@@ -143,6 +143,17 @@ def test_behind_the_fence_an_acl_opens_nothing(service: FakeService) -> None:
     assert not service.target.cluster.is_allowed(APPLICATION, "write", "topic", ORDERS)
 
 
+def test_who_may_write_to_the_source_may_write_to_the_new_primary_also_if_no_fence_denies_it(
+    service: FakeService,
+) -> None:
+    """For a standby that is left to a person; this is one no longer."""
+    _behind(service)
+    by_batch = replace(_WRITE, principal="User:batch")
+    service.source.cluster.acls.add(by_batch)
+    assert _opened(service)["carried_over"]["for_a_person"] == 0
+    assert by_batch in service.target.cluster.acls
+
+
 def test_nothing_is_written_while_a_run_is_prepared(service: FakeService) -> None:
     _behind(service)
     before = (set(service.target.cluster.acls), dict(service.target.cluster.configs), dict(service.store.objects))
