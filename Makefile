@@ -29,15 +29,17 @@ demo-disaster: $(READY) ## the source broker is killed under load
 	$(BIN)/drkit demo --disaster
 
 test: $(READY) ## the tests, on real brokers too
-	$(BIN)/python -m pytest -m 'not sandbox' -n auto
-	$(BIN)/python -m pytest -m 'sandbox and shared'
+	@$(BIN)/drkit sandbox fetch 4.3.1 3.9.1 & $(BIN)/python -m pytest -m 'not sandbox' -n auto; passed=$$?; wait; exit $$passed
+	$(BIN)/python -m pytest -m 'sandbox and shared' --durations=15
 	$(BIN)/python -m pytest -m 'sandbox and not shared and not long' --durations=15
 
 test-long: $(READY) ## offsets of every position, faults and a disaster, on real brokers: ten minutes
-	$(BIN)/python -m pytest -m long --durations=0
+	$(BIN)/python -m pytest -m 'long and parallel' -n 2 --durations=0
+	$(BIN)/python -m pytest -m 'long and not parallel' --durations=0
 
-simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off
-	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py
+simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off, and 500 of whole moves
+	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py \
+	  tests/properties/test_move_simulation.py
 
 test-fast: $(READY) ## the tests that need no broker
 	$(BIN)/python -m pytest -m 'not sandbox' -n auto

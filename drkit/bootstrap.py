@@ -91,15 +91,17 @@ def serve(
     grace_seconds: float,
     show: Show,
     note: Progress,
-) -> None:
-    """Make scheduled backups until a signal comes; ``listen``: ``HOST:PORT`` of the pages about it.
+) -> tuple[str, ...]:
+    """Make scheduled backups until a signal comes; the jobs that were still at work then, and are left.
+
+    ``listen``: ``HOST:PORT`` of the pages about it.
 
     Raises as ``open_service`` before the service runs, and ``RefusedError`` where it cannot listen.
     """
     server = HttpPages(listen)
     with open_service(chosen) as service:
         terms = Terms(platform.node(), jitter, grace_seconds, service.settings.timeouts.request_seconds)
-        service.serve(jobs, terms, Outside(show, note, server, metrics_page, _alerter(service.settings)))
+        return service.serve(jobs, terms, Outside(show, note, server, metrics_page, _alerter(service.settings)))
 
 
 def _alerter(settings: Settings) -> Alerter | None:

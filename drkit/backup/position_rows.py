@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from drkit.backup.tables import read_table, schema_of, write_table
 from drkit.domain.kafka import LogRange, TopicPartition
 from drkit.domain.log_samples import Counted, LogSample, Pace
-from drkit.domain.samples import Mark, PositionSample, RecordMark
+from drkit.domain.samples import Alone, Mark, PositionSample, RecordMark
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _SCHEMA = "drkit.positions/2"
 _FIRST_SCHEMA = "drkit.positions/1"
-"""Without log ends: every row has a group."""
+"""Without log ends, so that every row has a group, and without where a record is alone."""
 _DIGEST_BYTES = 16
 
 GONE = -1
@@ -72,6 +72,8 @@ def _columns() -> pa.Schema:
         [
             pa.field("group", pa.string()),
             *(first.field(number) for number in range(1, len(first))),
+            pa.field("alone_start", pa.int64()),
+            pa.field("alone_end", pa.int64()),
             pa.field("log_start", pa.int64()),
             pa.field("stable_end", pa.int64()),
             pa.field("counted_from", pa.int64()),
@@ -91,7 +93,7 @@ def _values(row: Row) -> tuple[Any, ...]:
         log, pace, counted = row.log, row.pace, row.counted
         return (
             *(None, *row.partition, log.end, row.at_ms),
-            *(None, None, None, None),
+            *(None, None, None, None, None, None),
             *(log.start, log.stable_end),
             *((None, None, None) if counted is None else counted),
             *((None, None, None) if pace is None else pace),
@@ -102,6 +104,7 @@ def _values(row: Row) -> tuple[Any, ...]:
         *(group, *one.partition, one.upstream, one.at_ms),
         *((None, None) if one.first is None else (one.first.offset, one.first.digest)),
         *((None, None) if one.before is None else (one.before.offset, one.before.digest)),
+        *((None, None) if one.alone is None else one.alone),
         *(None, None, None, None, None, None, None, None, None),
     )
 
@@ -117,13 +120,12 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:
     for group, topic, number, upstream, at_ms, *rest in zip(*(columns[name] for name in names), strict=True):
         partition = partitions.setdefault((topic, number), TopicPartition(topic, number))
         if group is None:
-            yield _log_sample(partition, upstream, at_ms, rest[4:])
+            yield _log_sample(partition, upstream, at_ms, rest[6:])
         else:
-            first, first_digest, before, before_digest = rest[:4]
-            yield (
-                group,
-                PositionSample(partition, upstream, at_ms, _mark(first, first_digest), _mark(before, before_digest)),
-            )
+            first, first_digest, before, before_digest, start, end = rest[:6]
+            marks = _mark(first, first_digest), _mark(before, before_digest)
+            alone = None if start is None or end is None else Alone(start, end)
+            yield group, PositionSample(partition, upstream, at_ms, *marks, alone)
 
 
 def _log_sample(partition: TopicPartition, end: int, at_ms: int, rest: Sequence[Any]) -> LogSample:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +15,7 @@ import click
 
 from drkit.cli.options import output_option
 from drkit.config.chosen import Chosen
-from drkit.errors import UsageError
+from drkit.errors import ExitCode, UsageError
 
 _SHOWN_EVERY_SECONDS = 60.0
 _EVERY_HELP = "Comma-separated DURATION:WHAT[+WHAT]; WHAT is all or parts of a backup, DURATION has s, m, h or d."
@@ -44,7 +46,7 @@ def serve(chosen: Chosen, every: str, jitter: str, listen: str, grace: str, outp
     from drkit import bootstrap
     from drkit.domain.schedules import parse_duration, parse_jitter, parse_jobs
 
-    bootstrap.serve(
+    left = bootstrap.serve(
         chosen,
         parse_jobs(every),
         listen=listen,
@@ -53,6 +55,11 @@ def serve(chosen: Chosen, every: str, jitter: str, listen: str, grace: str, outp
         show=_show(output),
         note=lambda text: click.echo(text, err=True),
     )
+    if left:
+        click.echo(f"ended while {', '.join(left)} was still at work", err=True)
+        sys.stdout.flush()
+        # Python would wait for what such a job asked for, one call after the other.
+        os._exit(ExitCode.DONE)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from drkit.domain.checks import listed
 from drkit.domain.naming import printable
 
 _SHOWN: Final = 10
@@ -20,7 +21,7 @@ def restore_plan_text(plan: Mapping[str, Any]) -> str:
         lines.append(f"  ANOTHER CLUSTER: {plan['cluster_id']}, the backup is of {backup['cluster_id']}")
     by_part: dict[str, list[str]] = {}
     for change in plan["changes"]:
-        by_part.setdefault(change["change"], []).append(change["text"])
+        by_part.setdefault(change["change"], []).append(_change(change))
     for kind, texts in by_part.items():
         lines.append(f"  {kind.replace('_', ' ')}: {len(texts)}")
         lines += _some(texts)
@@ -33,6 +34,19 @@ def restore_plan_text(plan: Mapping[str, Any]) -> str:
     lines += [f"  {number:2}. {step['name']:<18} {step['does']}" for number, step in enumerate(plan["steps"], 1)]
     lines += [f"  refused: {printable(one['reason'])} ({one['flag']})" for one in plan["refusals"]]
     return "\n".join(lines)
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    """The change in words; of positions, the first of them, each with what it replaces."""
+    if change["change"] != "set_positions":
+        return str(change["text"])
+    before = {(topic, p): at["offset"] for topic, own in change["before"].items() for p, at in own.items()}
+    positions = [
+        f"{topic}-{p} at {at['offset']}" + (f" (was {before[topic, p]})" if (topic, p) in before else "")
+        for topic, own in change["after"].items()
+        for p, at in own.items()
+    ]
+    return f"group {change['group']}: {listed(positions)}"
 
 
 def _stay(one: Mapping[str, Any]) -> str:

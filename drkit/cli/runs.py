@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @output_option
 @click.pass_obj
-def resume(chosen: Chosen, run_id: str | None, yes: bool, output: str, **risks: int | str | None) -> int:
+def resume(chosen: Chosen, /, run_id: str | None, yes: bool, output: str, **risks: int | str | None) -> int:
     """Go on with an unfinished run.
 
     Without RUN, the newest. The world is read again before anything is done.

@@ -52,6 +52,20 @@ def after_up(config_path: Path) -> None:
 
 
 @sandbox.command()
+@click.argument("versions", metavar="[VERSION]...", nargs=-1)
+def fetch(versions: tuple[str, ...]) -> None:
+    """Fetch Kafka's jars, so that the first start needs no network; [4.3.1]."""
+    from drkit.sandbox.directory import DEFAULT_KAFKA
+    from drkit.sandbox.jars import check_version, resolve
+
+    wanted = versions or (DEFAULT_KAFKA,)
+    for version in wanted:
+        check_version(version)
+    for version in wanted:
+        resolve(version, lambda line: click.echo(line, err=True))
+
+
+@sandbox.command()
 @_dir_option
 @click.option("--subnet", metavar="127.N", help="Loopback addresses to use, one per region [127.31].")
 @click.option("--kafka-version", metavar="V", help="Kafka's version [4.3.1].")

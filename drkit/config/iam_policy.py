@@ -6,11 +6,12 @@ Action names and condition keys: AWS "Service Authorization Reference"; ``s3:if-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from drkit.config.models import Backup, IamAuth, Settings
+from drkit.config.models import IamAuth, Settings
+from drkit.config.protection import Backup
 from drkit.domain.aws_names import partition_of
 from drkit.domain.inventory import Part
 from drkit.domain.schedules import JobSpec
@@ -115,7 +116,8 @@ def _looks(settings: Settings) -> Iterator[Statement]:
     kept = ("positions/", "offset-syncs/")
     yield Statement("ReadLineageAndTopicIds", ("s3:GetObject",), (state.objects("lineage.json"), *_topics(state)))
     # S3 tells an object that is not there from one that may not be read only to who may list it (s3:prefix is its key).
-    yield from _reads("Looks", state, *kept, and_list=("lineage.json", "topics/*"))
+    yield _list("Looks", state, *(f"{keys}*" for keys in kept), "lineage.json", "topics/*")
+    yield Statement("ReadLooks", ("s3:GetObject",), tuple(state.objects(f"{key}*") for key in kept))
     yield Statement("KeepLooks", ("s3:PutObject",), tuple(state.objects(f"{key}*") for key in kept), _NEW_ONLY)
     yield Statement("ForgetOldLooks", ("s3:DeleteObject",), tuple(state.objects(f"{key}*") for key in kept))
     yield Statement("BeginTopicIds", ("s3:PutObject",), _topics(state), _NEW_ONLY)
@@ -136,10 +138,14 @@ def _vault(settings: Settings) -> Iterator[Statement]:
         yield from _key(f"Backups{number}", place, ("kms:Decrypt", "kms:GenerateDataKey"))
 
 
-def _reads(sid: str, place: _Place, *prefixes: str, and_list: Sequence[str] = ()) -> Iterator[Statement]:
-    yield Statement(f"Read{sid}", ("s3:GetObject",), tuple(place.objects(f"{prefix}*") for prefix in prefixes))
-    listed = sorted(place.prefix + keys for keys in (*(f"{prefix}*" for prefix in prefixes), *and_list))
-    yield Statement(f"List{sid}", ("s3:ListBucket",), (place.arn,), {"StringLike": {"s3:prefix": listed}})
+def _reads(sid: str, place: _Place, prefix: str) -> Iterator[Statement]:
+    yield Statement(f"Read{sid}", ("s3:GetObject",), (place.objects(f"{prefix}*"),))
+    yield _list(sid, place, f"{prefix}*")
+
+
+def _list(sid: str, place: _Place, *keys: str) -> Statement:
+    listed = sorted(place.prefix + one for one in keys)
+    return Statement(f"List{sid}", ("s3:ListBucket",), (place.arn,), {"StringLike": {"s3:prefix": listed}})
 
 
 def _key(sid: str, place: _Place, actions: tuple[str, ...]) -> Iterator[Statement]:
@@ -147,14 +153,19 @@ def _key(sid: str, place: _Place, actions: tuple[str, ...]) -> Iterator[Statemen
     if key is None:
         return
     partition = partition_of(place.region)
-    arn = key if key.startswith("arn:") else f"arn:{partition}:kms:{place.region}:{PLACEHOLDER}:key/{key}"
     suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-    via = {"StringEquals": {"kms:ViaService": f"s3.{place.region}.{suffix}"}}
-    yield Statement(f"UseKeyOf{sid}", actions, (arn,), via)
+    condition: dict[str, Any] = {"StringEquals": {"kms:ViaService": f"s3.{place.region}.{suffix}"}}
+    arn = key if key.startswith("arn:") else f"arn:{partition}:kms:{place.region}:{PLACEHOLDER}:key/{key}"
+    if "alias/" in key:
+        # A policy names no alias as a resource, but keys that have it (AWS KMS Developer Guide, "Using aliases").
+        alias = key[key.index("alias/") :]
+        arn = f"{arn.partition(':alias/')[0].partition(':key/')[0]}:key/*"
+        condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": alias}
+    yield Statement(f"UseKeyOf{sid}", actions, (arn,), condition)
 
 
 def _zones(settings: Settings) -> Iterator[Statement]:
-    zones = sorted({target.zone_id for target in settings.redirect})
+    zones = sorted({target.zone_id.rpartition("/")[2] for target in settings.redirect})
     if zones:
         partition = partition_of(settings.state.region)
         arns = tuple(f"arn:{partition}:route53:::hostedzone/{zone}" for zone in zones)

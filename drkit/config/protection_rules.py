@@ -9,11 +9,11 @@ from typing import Final
 from drkit.config.models import IamAuth, Settings
 from drkit.config.protection import Backup
 from drkit.config.yaml_text import Path
+from drkit.domain.aws_names import TopicArn
 
 BUCKET: Final = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _KEY_ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:(key|alias)/.+")
-_TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):[A-Za-z0-9_-]{1,256}")
 _LONGEST_LOCK_DAYS: Final = 36_500
 _LONG_COMPLIANCE_DAYS: Final = 400
 
@@ -71,11 +71,11 @@ def _alerts(settings: Settings) -> Iterator[Finding]:
     arn, path = settings.alerts.sns_topic_arn, ("alerts", "sns_topic_arn")
     if arn is None:
         return
-    topic = _TOPIC_ARN.fullmatch(arn)
+    topic = TopicArn.parse(arn)
     if topic is None:
         yield path, f"{arn!r} is no ARN of an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)", True
-    elif topic["region"] == _aws_region(settings, settings.primary):
-        yield path, f"is in {topic['region']}, the primary's region: when that is lost, nobody is told", False
+    elif topic.region == _aws_region(settings, settings.primary):
+        yield path, f"is in {topic.region}, the primary's region: when that is lost, nobody is told", False
 
 
 def _aws_region(settings: Settings, name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ ReadArn = Callable[[str], str]
 """Reads a secret's string from Secrets Manager by its ARN; raises drkit errors."""
 
 _MAX_BYTES: Final = 64 * 1024
+_UNNAMED: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def resolve_secret(reference: str, *, base: Path, read_arn: ReadArn | None = None) -> str:
@@ -39,8 +41,11 @@ def resolve_secret(reference: str, *, base: Path, read_arn: ReadArn | None = Non
 
 
 def credential_name(path: str) -> str:
-    """The systemd credential that stands in for a file of this absolute path: ``/etc/a`` is ``etc-a``."""
-    return path.strip("/").replace("/", "-")
+    """The systemd credential that stands in for a file of this absolute path: ``/etc/a`` is ``etc-a``.
+
+    Of characters that Kubernetes takes for the key of a secret, too.
+    """
+    return _UNNAMED.sub("_", path.strip("/").replace("/", "-"))
 
 
 def stand_in_of(path: Path) -> Path:

@@ -12,7 +12,7 @@ from drkit.config.models import MtlsAuth, Settings
 from drkit.config.secrets import credential_name
 from drkit.domain.calendars import Calendar, calendar_of
 from drkit.domain.naming import printable
-from drkit.domain.schedules import MOST_JITTER_SECONDS, JobSpec
+from drkit.domain.schedules import JobSpec, spread_seconds
 from drkit.errors import UsageError
 
 PORT: Final = 9464
@@ -41,7 +41,7 @@ class UnitJob:
     @property
     def jitter_seconds(self) -> int:
         """By how much a moment may come later."""
-        return int(min(self.period_seconds * _JITTER, MOST_JITTER_SECONDS))
+        return int(spread_seconds(self.period_seconds, _JITTER))
 
     @property
     def timeout_seconds(self) -> int:
@@ -102,7 +102,12 @@ def secret_files(settings: Settings, config_path: str) -> list[Credential]:
         auth.key_file for region in settings.regions.values() if isinstance(auth := region.cluster.auth, MtlsAuth)
     ]
     absolute = sorted({check_path(absolute_path(path, config_path), "a secret's file") for path in paths})
-    return [Credential(credential_name(path), path) for path in absolute]
+    found = {credential_name(path): path for path in absolute}
+    if len(found) < len(absolute):
+        raise UsageError(
+            f"two of the secrets' files would have one name: {', '.join(absolute)}", hint="give one another place"
+        )
+    return [Credential(name, path) for name, path in found.items()]
 
 
 def secret_variables(settings: Settings) -> list[str]:

@@ -31,10 +31,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice, pairwise
+from itertools import islice, pairwise
 from operator import sub
 
 from drkit.domain.anchors import NO_COPY, Anchors
+from drkit.domain.progress import Progress
 
 _CERTIFYING = 8
 """So many intervals without a hole, and none with one, are taken for a source without holes."""
@@ -87,7 +88,15 @@ class Course:
         self.is_open = not (is_complete or self.has_tail)
         self.suspects = self._find_suspects(anchors)
         self.reached = max(self.up)
-        self.cut_at = None if is_past else self._first_not_past()
+        self._progress = Progress(
+            self.up,
+            self.down,
+            self._runs[-1],
+            self.suspects,
+            hole_free=self.hole_free,
+            exactly_once=flow.exactly_once,
+        )
+        self.cut_at = None if is_past else self._progress.first_not_past()
         if self.cut_at is not None:
             self._cut(self.cut_at)
         self._blurs = self._find_blurs()
@@ -152,6 +161,28 @@ class Course:
         """Whether any interval from this point on is suspect."""
         return len(self.suspects) > 0 and self.suspects[-1] >= place
 
+    @property
+    def is_past(self) -> bool:
+        """Whether the mirror has got past all it had copied: behind a last copy are those of all records above it."""
+        return self.cut_at is None and not (self.is_open and self.is_suspect(len(self.up) - 1))
+
+    def copied_between(self, place: int) -> tuple[int, int | None]:
+        """Whatever was copied after the point and before the next, or up to the end, is of these source offsets.
+
+        The second is excluded, and None where nobody knows it. For a course that ``is_past``.
+        """
+        after = place + 1
+        is_last = after == len(self.up)
+        if not self.is_suspect(place):
+            return self.up[place] + 1, None if is_last else self.up[after]
+        if is_last:
+            return 0, None
+        past = self._progress.past(place)
+        low = min(self.up[place] + 1, self._reach_back(place, self.up[after]))
+        if past is not None:
+            return low, max(self.up[past], self.up[after]) + 1
+        return low, None if self.is_open else self.reached + 1
+
     def size(self, place: int) -> int:
         """Target offsets after this point up to and with the next, or up to the end."""
         return (self.down[place + 1] if place + 1 < len(self.down) else self._end - 1) - self.down[place]
@@ -207,30 +238,6 @@ class Course:
         unknown = range(min(last if known_from is None else known_from, 1 if self.hole_free else last, last))
         found |= {place for place in unknown if self.size(place) > 1}
         return array("q", [*sorted(found), *open_end])
-
-    def _first_not_past(self) -> int | None:
-        """The first suspect interval of whose repeats nobody knows that the mirror has got past them."""
-        last = len(self.up) - 1
-        begin = self._runs[-1]
-        doubtful = [*accumulate((self.size(place) - 1 for place in self.suspects if place < last), initial=0)]
-
-        def copied_since(place: int) -> int:
-            """At least so many records above the point were copied after it, in order; negative: none."""
-            since = max(bisect_left(self.up, self.up[place], begin), place + 1)
-            if since > last:
-                return -1
-            if self.hole_free and place > 0:
-                return self.up[last] - self.up[place]
-            here = 1 if self.up[since] > self.up[place] else 0
-            if self._flow.exactly_once:
-                return last - since + here
-            repeated = doubtful[-1] - doubtful[bisect_left(self.suspects, since, 0, len(doubtful) - 1)]
-            return self.down[last] - self.down[since] - repeated + here
-
-        for place in self.suspects:
-            if place < last and copied_since(place) < self.size(place) - 1:
-                return place
-        return None
 
     def _cut(self, place: int) -> None:
         del self.up[place + 1 :], self.down[place + 1 :]

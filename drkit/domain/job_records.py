@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from drkit.domain.naming import printable
-from drkit.domain.schedules import JobSpec, duration_text
+from drkit.domain.schedules import JobSpec, duration_text, spread_seconds
 
 HEALTHY_PERIODS: Final = 2
 """One backup may fail or be late; the second may not."""
@@ -125,7 +125,7 @@ class Served:
 
 def oldest_allowed_seconds(spec: JobSpec, jitter: float, grace_seconds: float) -> float:
     """The age of the newest success from which on a job is not healthy."""
-    return spec.period_seconds * (HEALTHY_PERIODS + jitter) + grace_seconds
+    return HEALTHY_PERIODS * spec.period_seconds + spread_seconds(spec.period_seconds, jitter) + grace_seconds
 
 
 def health_document(

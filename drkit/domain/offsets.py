@@ -196,7 +196,9 @@ class OffsetMap:
         request = max(self._log.start, self._down[at]), min(bracket.high + 1, self._log.end)
         is_unique = not self._course.is_blurred(place, upstream) and FOREIGN not in bracket.reason
         committed = NO_COPY if self._committed is None else self._committed
-        return Search(sample, bracket, request, is_unique, known.offset <= max(self._up[-1], committed))
+        is_mirrored = known.offset <= max(self._up[-1], committed)
+        course = self._course if self._course.is_past and FOREIGN not in bracket.reason else None
+        return Search(sample, bracket, request, is_unique, is_mirrored, course)
 
     def repeats(self, upstream: int) -> Repeats | None:
         """What of the target shows where records were copied again, and so decides what ``translate`` does not."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
@@ -29,12 +30,20 @@ class RecordMark(NamedTuple):
     digest: bytes
 
 
+class Alone(NamedTuple):
+    """Source offsets, ``end`` excluded, among which no other record has a record's digest."""
+
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class PositionSample:
     """The records at a committed offset of the source.
 
     ``at_ms``: when it was taken, ms since the epoch. ``first``: the first data record at or after ``upstream``, None
-    if the log ended there. ``before``: the last data record before it, None if none was near.
+    if the log ended there. ``before``: the last data record before it, None if none was near. ``alone``: where
+    ``first`` was seen to be unlike every other record; None if nobody looked.
     """
 
     partition: TopicPartition
@@ -42,6 +51,29 @@ class PositionSample:
     at_ms: int
     first: Mark | None = None
     before: Mark | None = None
+    alone: Alone | None = None
+
+    def joined(self, later: PositionSample | None) -> PositionSample:
+        """This sample with what a later one of the same position adds.
+
+        The first record stays the one that was seen first: retention may have deleted it since.
+        """
+        if later is None:
+            return self
+        if self.first is None:
+            return replace(later, at_ms=self.at_ms)
+        if later.first != self.first or later.alone is None:
+            return self
+        ours, theirs = self.alone or later.alone, later.alone
+        return replace(self, alone=Alone(min(ours.start, theirs.start), max(ours.end, theirs.end)))
+
+
+def alone_among(records: Sequence[Mark], one: Mark, within: Alone) -> Alone:
+    """Where the record is alone. ``records``: all committed ones within these offsets, in order, itself among them."""
+    alike = [other.offset for other in records if other.digest == one.digest]
+    at = bisect_left(alike, one.offset)
+    start = max(within.start, alike[at - 1] + 1) if at else within.start
+    return Alone(start, min(within.end, alike[at + 1]) if at + 1 < len(alike) else within.end)
 
 
 Samples = Mapping[tuple[TopicPartition, int], PositionSample]

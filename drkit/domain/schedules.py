@@ -70,8 +70,8 @@ class Grid:
 
     def due(self, number: int) -> float:
         """The n-th moment, from 0."""
-        spread = min(self.period_seconds * self.jitter, MOST_JITTER_SECONDS)
-        return self.first_seconds + self.period_seconds * number + spread * _fraction(self.seed, number)
+        spread = spread_seconds(self.period_seconds, self.jitter) * _fraction(self.seed, number)
+        return self.first_seconds + self.period_seconds * number + spread
 
     def next_after(self, number: int, now: float) -> int:
         """The first moment after the n-th that is later than now: what lies between was missed."""
@@ -81,6 +81,11 @@ class Grid:
         while self.due(found) <= now:
             found += 1
         return found
+
+
+def spread_seconds(period_seconds: float, jitter: float) -> float:
+    """By how much a moment may come later."""
+    return min(period_seconds * jitter, MOST_JITTER_SECONDS)
 
 
 def first_due(age_seconds: float | None, period_seconds: float) -> float:

@@ -123,6 +123,8 @@ class Execution:
 
     def looks_begun(self, step: Step[Any]) -> bool:
         """As ``is_begun``, and nothing goes on record. Raises ``DrkitError`` where it cannot be seen."""
+        if step.is_final_by_record:
+            return False
         context = self._context()
         try:
             return step.is_begun(context, step.observe(context))

@@ -67,6 +67,9 @@ class Step(Generic[Observation]):
     is_undo_guarded: ClassVar[bool] = False
     """True where undoing blindly could leave clients, or their records, on the wrong side: while what it changed cannot
     be reached, nothing before it is undone."""
+    is_final_by_record: ClassVar[bool] = False
+    """Of the step behind which there is no return: True where there is one until its evidence is on record, else only
+    until the world shows any of its effect."""
     measured_before: ClassVar[str] = ""
     """A later step behind which this one's facts cannot be measured any more: once that has begun, they are kept."""
 

@@ -148,15 +148,15 @@ class Backups:
     def _vault(self) -> Vault:
         return self.world.vault
 
-    def wanted(self, parts: Collection[Part] | None, regions: Sequence[str]) -> dict[str, list[Part]]:
+    def wanted(self, parts: Collection[Part] | None, regions: Sequence[str]) -> Mapping[str, Sequence[Part]]:
         """The parts that a backup of these regions is to have of each, where these are asked for (None: all)."""
         found = {
-            region: [*(parts_of(self.world.regions[region], self.world.redirects) if parts is None else parts)]
+            region: tuple(parts_of(self.world.regions[region], self.world.redirects) if parts is None else parts)
             for region in regions
         }
         for region in regions[1:]:
             # They are the service's, not the region's: the first one has them.
-            found[region] = [part for part in found[region] if part is not Part.REDIRECTS]
+            found[region] = tuple(part for part in found[region] if part is not Part.REDIRECTS)
         return found
 
     def _run(self, region: str, wanted: Collection[Part], progress: Progress) -> RegionBackup:

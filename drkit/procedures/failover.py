@@ -97,17 +97,17 @@ def compose(name: str, mode: Mode, world: World, source: str, target: str, parts
 def _made(mode: Mode, world: World, source: str, target: str, parts: Parts) -> tuple[Step[Any], ...]:
     """Every step of either mode; ``STEPS`` says which ones, and when."""
     mirror, old, new = world.mirror_into(target), world.regions[source], world.regions[target]
-    loss = SourceLoss(world, source, parts.positions.watched)
+    watched, backup = parts.positions.watched, parts.positions.backup
     return (
         Pin(world, parts.record),
         CheckHealth(parts.health, source_is_gone=mode is Mode.DISASTER and parts.source_is_gone),
         TakeSnapshot(world, source),
-        ReadSnapshot(world, source, parts.positions.watched),
+        ReadSnapshot(world, source, watched, backup),
         FenceProducers(world, old),
         DrainMirror(world, source, mirror),
         DrainConsumers(world, source),
         FenceConsumers(world, old),
-        RecordCut(world, target, mirror, parts.record, parts.names, loss),
+        RecordCut(world, target, mirror, parts.record, parts.names, SourceLoss(world, source, watched, backup)),
         TranslateOffsets(world, new, parts.translator, parts.positions, parts.left),
         Promote(world, new),
         Redirect(world, world.redirects),

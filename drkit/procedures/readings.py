@@ -24,6 +24,7 @@ from drkit.domain.sync_log import LoggedSync
 from drkit.ports import KafkaReader
 from drkit.procedures.plan import PositionsForecast
 from drkit.steps.fence_consumers import committed_in_scope
+from drkit.steps.source_backup import SourceBackup
 from drkit.steps.source_loss import SourceLoss
 from drkit.steps.source_positions import SourcePositions
 from drkit.steps.world import World
@@ -49,6 +50,7 @@ class Readings:
     _recent: dict[tuple[str, Role], tuple[float, RegionHealth]] = field(default_factory=dict)
     _histories: dict[str, SyncHistory] = field(default_factory=dict)
     _counted: dict[str, CountedLogs] = field(default_factory=dict)
+    _backups: dict[str, SourceBackup] = field(default_factory=dict)
 
     def health(self, roles: Mapping[str, Role]) -> Mapping[str, RegionHealth]:
         """Several samples of each region, side by side; one more where there are fresh ones already."""
@@ -99,7 +101,7 @@ class Readings:
         """The lag of the flow."""
         mirror = self.world.mirror_into(target)
         reader = self.world.regions[source].reader
-        loss = SourceLoss(self.world, source, PositionLog(self.world.store, source))
+        loss = SourceLoss(self.world, source, PositionLog(self.world.store, source), self._backup(source))
         return LagCheck(
             reader, mirror.reader, mirror.source_connector, self.world.topics, self.world.clock, loss.measure
         )
@@ -177,7 +179,12 @@ class Readings:
         flow = flow_of(self.world.settings, source)
         reader = self.world.regions[target].reader
         checkpoints = CheckpointPositions(reader, flow, self.names(source).on_source)
-        return SourcePositions(self.world, source, checkpoints, PositionLog(self.world.store, source))
+        watched = PositionLog(self.world.store, source)
+        return SourcePositions(self.world, source, checkpoints, watched, self._backup(source))
+
+    def _backup(self, source: str) -> SourceBackup:
+        """One for everything that is asked of a source."""
+        return self._backups.setdefault(source, SourceBackup(self.world, source))
 
     def checkpointed(self, source: str, target: str) -> GroupOffsets:
         """The newest checkpoints' upstream offsets."""
@@ -240,7 +247,7 @@ class Readings:
         if mode is FailoverMode.DISASTER:
             notes = (self._age_note(source, target),)
             if not rows:
-                replay = NotKnown("no checkpoint, no snapshot and no watch says where any group was")
+                replay = NotKnown("no checkpoint, no snapshot, no backup and no watch says where any group was")
             return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes, self._unplaced(source, target))
         return PositionsForecast(totals(rows), replay, never_mirrored(rows), notes)
 
@@ -279,6 +286,6 @@ class Readings:
         age = self.source_positions(source, target).without_source().age_seconds
         last = "" if age is None else f", the newest of {age:.0f} s ago"
         return (
-            f"groups continue from what was last known of them (watch, checkpoints, snapshot{last}): what they "
+            f"groups continue from what was last known of them (watch, checkpoints, snapshot, backup{last}): what they "
             "consumed after that is read again, and cannot be counted while the source is gone"
         )

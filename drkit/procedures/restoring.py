@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from drkit.backup.manifest import Manifest
 from drkit.backup.vault import LATEST
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
@@ -57,15 +59,19 @@ class Restoring:
         """
         self.conductor.refuse_beside_unfinished()
         self.world.require_state()
-        view = self._view(request, request.target)
+        view = self._found(request)
         self._require_known(view.target)
         view = self._with_held_parts(view)
         view.require_held()
         parts = [part(view) for part in PARTS]
         found = plan_all(parts, view)
-        found = replace(found, refusals=(*self._other_cluster(view), *found.refusals))
+        found = replace(
+            found,
+            refusals=(*self._other_cluster(view), *found.refusals),
+            notes=(*found.notes, *self._of_the_mirror(view)),
+        )
         procedure = compose(view, fingerprint(digests(found.ground)))
-        context = RunContext("", FailoverMode.PLANNED, view.manifest.region, view.target, {}, lambda _: None)
+        context = RunContext("", FailoverMode.PLANNED, view.source, view.target, {}, lambda _: None)
         document = plan_document(
             view.manifest,
             view.target,
@@ -75,7 +81,7 @@ class Restoring:
             [(step.name, step.describe(context)) for step in procedure.steps],
             now=self.world.clock.now(),
         )
-        return RestorePlan(view.request, view.manifest.region, view.target, procedure, found, document)
+        return RestorePlan(view.request, view.source, view.target, procedure, found, document)
 
     def run(self, plan: RestorePlan, listener: RunListener) -> RunReport:
         """Run a plan. One that fails stops where it is: half of a restore is better than none, and can be resumed."""
@@ -94,14 +100,16 @@ class Restoring:
     def composed(self, plan: RunPlanned) -> Procedure:
         """The procedure of a restore that is on record."""
         request = RestoreRequest.of(plan.target, plan.options)
-        return compose(self._view(request, plan.target), str(plan.options["ground"]))
+        view = self._view(request, plan.source, plan.target, lambda: self.world.vault.manifest(request.backup_id))
+        return compose(view, str(plan.options["ground"]))
 
-    def _view(self, request: RestoreRequest, target: str | None) -> RestoreView:
+    def _found(self, request: RestoreRequest) -> RestoreView:
+        """The view of a backup that is asked for. Raises ``UsageError`` for a region that is none."""
         if request.backup_id == LATEST and request.region is None:
             raise UsageError("the latest backup of which region?", hint="add --region REGION")
         manifest = self.world.vault.find(request.backup_id, request.region)
         source, regions = manifest.region, self.world.settings.regions
-        target = target or source
+        target = request.target or source
         if target not in regions:
             raise UsageError(
                 f"{printable(target)!r} is not a region of this service", hint=f"regions: {', '.join(regions)}"
@@ -111,12 +119,17 @@ class Restoring:
                 f"backup {manifest.backup_id} is of {printable(source)}, which is not a region of this service",
                 hint=f"regions: {', '.join(regions)}; drkit backup list shows the backups",
             )
+        whole = replace(request, backup_id=manifest.backup_id, target=target, region=source)
+        return self._view(whole, source, target, lambda: manifest)
+
+    def _view(self, request: RestoreRequest, source: str, target: str, find: Callable[[], Manifest]) -> RestoreView:
         return RestoreView(
             world=self.world,
             vault=self.world.vault,
-            manifest=manifest,
+            find=find,
+            source=source,
             target=target,
-            request=replace(request, backup_id=manifest.backup_id, target=target, region=source),
+            request=request,
             translator=lambda: self._translator(source, target),
             rename=self.readings.names(source).on_target if source != target else str,
         )
@@ -164,13 +177,20 @@ class Restoring:
             )
 
     @staticmethod
+    def _of_the_mirror(view: RestoreView) -> tuple[str, ...]:
+        if not view.is_other_cluster:
+            return ()
+        gone = f"what the mirror knows of {view.source} is of the cluster that is gone"
+        return (f"{gone}: it has to begin anew (drkit mm2 status)",)
+
+    @staticmethod
     def _other_cluster(view: RestoreView) -> tuple[Refusal, ...]:
         if not view.is_other_cluster or view.request.accept_other_cluster:
             return ()
         return (
             Refusal(
-                f"the backup is of cluster {view.manifest.cluster_id}, which is not the cluster of "
-                f"{view.manifest.region} any more",
+                f"the backup is of cluster {view.manifest.cluster_id}, which is not the cluster of {view.source} any "
+                "more",
                 "--accept-other-cluster",
             ),
         )

@@ -52,6 +52,10 @@ class LookJob:
             failure=failure_of(look.errors[0]) if look.errors else None,
         )
 
+    def close(self) -> None:
+        """Leave the offset syncs' topic."""
+        self.watch.close()
+
 
 @dataclass(slots=True)
 class BackupJob:
@@ -86,6 +90,9 @@ class BackupJob:
         began = self.world.clock.monotonic()
         run = self.backups.run(self.spec.parts, [*self.world.settings.regions])
         return covered_by(run, began)
+
+    def close(self) -> None:
+        """Nothing is followed between two backups."""
 
     def _with(self, last: Manifest, region: str, part: Part) -> Manifest | None:
         """The newest backup that has the part: the last one says which, unless it was asked for it in vain."""

@@ -44,6 +44,9 @@ class ScheduledJob(Protocol):
     def run(self) -> Covered:
         """Do it once. Raises drkit's errors where nothing was covered."""
 
+    def close(self) -> None:
+        """Leave what is followed between two runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -108,10 +111,11 @@ class BackupService:
         self._threads: list[threading.Thread] = []
         self._is_ending = False
 
-    def run(self) -> None:
+    def run(self) -> tuple[str, ...]:
         """Serve. Ends when a signal comes: to be ended is how a service ends. Raises if it cannot listen.
 
-        What runs then is finished if it takes no longer than a call may; else it is left, without a visible backup.
+        What runs then is finished if it takes no longer than a call may; else it is left, and named in the answer: it
+        makes no visible backup of less than it would have.
         """
         self._interrupt.farewell = "what ran is left, without a visible backup"
         try:
@@ -122,7 +126,8 @@ class BackupService:
                 open_parts.enter_context(self._desk.open(self._terms.call_seconds))
                 self._work()
         except InterruptedRunError:
-            return
+            pass
+        return tuple(thread.name for thread in self._threads if thread.is_alive())
 
     def served(self) -> Served:
         """What is told now."""
@@ -157,6 +162,8 @@ class BackupService:
                 self._interrupt.raise_if_asked()
         except InterruptedRunError:
             return
+        finally:
+            job.close()
 
     def _begin(self, job: ScheduledJob) -> float | None:
         """The age of the newest good backup, which is not zero because the service is new."""

@@ -32,7 +32,8 @@ from drkit.procedures.restoring import Restoring
 from drkit.procedures.scheduled_jobs import BackupJob, LookJob
 from drkit.procedures.serve import BackupService, Outside, ScheduledJob, Terms
 from drkit.procedures.supersession import in_place_of
-from drkit.procedures.watch import MOST_READ, Look, Watch, watch_on
+from drkit.procedures.watch import MOST_READ, Look, Watch
+from drkit.procedures.watch_loop import watch_on
 from drkit.reports.run_report import report
 from drkit.steps.world import World
 from drkit.verification.failback import FailbackSettings
@@ -125,11 +126,14 @@ class Service(Inspection):
         watch = Watch(self._world, lambda: self.primary, self._process.owner, most_read)
         watch_on(watch, show, self._interrupt, every_seconds=every_seconds, once=once)
 
-    def serve(self, jobs: Sequence[JobSpec], terms: Terms, outside: Outside) -> None:
-        """Make scheduled backups until a signal comes. Raises ``RefusedError`` where it cannot listen."""
+    def serve(self, jobs: Sequence[JobSpec], terms: Terms, outside: Outside) -> tuple[str, ...]:
+        """Make scheduled backups until a signal comes; the jobs that were left then, as they were still at work.
+
+        Raises ``RefusedError`` where it cannot listen.
+        """
         todo = [self._scheduled(spec) for spec in jobs]
         name = f"{self.settings.project} {self.settings.environment}"
-        BackupService(name, todo, terms, outside, self._world.clock, self._interrupt).run()
+        return BackupService(name, todo, terms, outside, self._world.clock, self._interrupt).run()
 
     def _scheduled(self, spec: JobSpec) -> ScheduledJob:
         if not spec.is_look:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drkit.domain.lag import Amount, Estimated, Exactly, NotKnown, amount_text, total
+from drkit.domain.kafka import TopicPartition
+from drkit.domain.lag import Amount, AtMost, Estimated, Exactly, NotKnown, amount_from_json, amount_text, total
 from drkit.domain.loss import loss_from_json
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
@@ -14,6 +15,7 @@ from drkit.domain.run_steps import StepOutcome
 from drkit.domain.runs import RunState
 
 _SHOWN = 10
+_HEAD = ("lost", "at least", "about", "at the highest rate", "at most when it was seen")
 _FIGURES = ("records_lost_at_least", "records_lost_estimate", "records_lost_highest")
 
 
@@ -22,7 +24,7 @@ def lost_records(state: RunState) -> Amount:
     # Journals from before this was counted do not have it.
     never = state.evidence.get("translate-offsets", {}).get("offsets", {}).get("never_mirrored", 0)
     if state.plan.mode is not FailoverMode.PLANNED:
-        return total([_amount(never), loss_from_json(loss(state))[0]])
+        return total([_amount(never), _left_behind(state)])
     # Before the drain succeeded nothing was given up: the run would stop rather than lose a record.
     drained = state.steps.get("drain-mirror")
     is_drained = drained is not None and drained.outcome is StepOutcome.SUCCEEDED
@@ -31,6 +33,13 @@ def lost_records(state: RunState) -> Amount:
     # What was never mirrored is missing when both sides are counted, too: it is lost once.
     known = max(never or 0, fewer or 0) + (behind or 0)
     return Exactly(known) if is_known else NotKnown("the mirror was not drained, or both sides not compared", known)
+
+
+def _left_behind(state: RunState) -> Amount:
+    """What a source that is gone had and the mirror had not: counted where it came back behind a fence."""
+    orphans = state.evidence.get("plan-failback", {}).get("orphans")
+    counted = None if orphans is None else amount_from_json(orphans)
+    return counted if isinstance(counted, Exactly | AtMost) else loss_from_json(loss(state))[0]
 
 
 def loss(state: RunState) -> Mapping[str, Any] | None:
@@ -47,8 +56,10 @@ def lost_to_json(amount: Amount) -> dict[str, Any]:
             figures = [at_least, estimate, highest]
         case NotKnown(_, at_least):
             figures = [at_least, None, None]
-        case counted:
-            figures = [counted.records] * 3
+        case AtMost(records):
+            figures = [0, None, records]
+        case Exactly(records):
+            figures = [records] * 3
     return {
         "records_lost": {"known": figures[0], "unknown": not isinstance(amount, Exactly)},
         **dict(zip(_FIGURES, figures, strict=True)),
@@ -82,9 +93,9 @@ def loss_lines(document: Mapping[str, Any] | None) -> list[str]:
     if document["records"]["certainty"] in ("estimated", "unknown"):
         lines.append(printable(document["records"]["reason"]))
     rows = sorted(from_tree(document["partitions"]).items(), key=lambda item: -_weight(item[1]))
-    lines += [f"{printable(str(p))}: {_row(row)}" for p, row in rows[:_SHOWN]]
-    left_out = len(rows) - _SHOWN + document["left_out"]
-    return [*lines, f"and {left_out} more partitions; --output json has more"] if left_out > 0 else lines
+    lines += _aligned([_HEAD, *(_cells(p, row) for p, row in rows[:_SHOWN])]) if rows else []
+    left_out = max(0, len(rows) - _SHOWN) + document["left_out"]
+    return [*lines, f"and {left_out} more partitions; --output json has more"] if left_out else lines
 
 
 def _weight(row: Mapping[str, Any]) -> int:
@@ -92,16 +103,19 @@ def _weight(row: Mapping[str, Any]) -> int:
     return (1 << 62) if highest is None else int(highest)
 
 
-def _row(row: Mapping[str, Any]) -> str:
-    records = row["records"]
-    if records["certainty"] != "estimated":
-        return f"unknown, at least {records['at_least']}"
-    ago = "" if row["seen_seconds_ago"] is None else f", seen {row['seen_seconds_ago']:.1f} s ago"
-    age = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
+def _cells(partition: TopicPartition, row: Mapping[str, Any]) -> tuple[str, ...]:
+    records, seen = row["records"], row["seen_seconds_ago"]
     return (
-        f"at least {records['at_least']}, about {records['estimate']}{age}, "
-        f"{records['highest']} at the highest rate seen (at most {row['at_most_when_seen']}{ago})"
+        printable(str(partition)),
+        str(records["at_least"]),
+        *("unknown" if records.get(name) is None else str(records[name]) for name in ("estimate", "highest")),
+        "never seen" if seen is None else f"{row['at_most_when_seen']}, {seen:.1f} s ago",
     )
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _amount(records: int | None) -> Amount:

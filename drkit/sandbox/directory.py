@@ -32,6 +32,7 @@ from drkit.sandbox.layout import (
 USERS: Final = ("admin", "mirror", "drkit", "app")
 ENVIRONMENTS: Final = ("development", "staging", "production")
 
+DEFAULT_KAFKA: Final = "4.3.1"
 _SCHEMA: Final = "drkit.sandbox-identity/1"
 # Lists in Kafka, references in Connect, escapes and lines in properties files.
 _UNUSABLE: Final = ",:}\\\n"
@@ -83,7 +84,7 @@ def new_identity(request: Request) -> Identity:
         single = request.port_base is not None or not aliases_answer(subnet)
     return Identity(
         subnet=subnet,
-        kafka_version=request.kafka_version or "4.3.1",
+        kafka_version=request.kafka_version or DEFAULT_KAFKA,
         environment=environment,
         single_address=single,
         port_base=port_base,

@@ -138,7 +138,7 @@ class Launcher:
         region, what = name.split("/")
         if what == "broker":
             return partial(readiness.broker_answers, client_settings(self._layout, self._directory, region, "admin"))
-        return partial(readiness.http_answers, f"{self._layout.region(region).connect_url}/connectors")
+        return partial(readiness.worker_is_ready, self._layout.region(region).connect_url)
 
     def _start(self, spec: ProcessSpec) -> None:
         self._started[spec.name] = (spec, self._processes.start(spec))

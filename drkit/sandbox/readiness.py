@@ -6,6 +6,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from drkit.sandbox.layout import Endpoint
@@ -48,6 +49,20 @@ def http_answers(url: str) -> bool:
     try:
         with _DIRECT.open(url, timeout=_QUESTION_SECONDS):
             return True
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def worker_is_ready(url: str) -> bool:
+    """Whether a Kafka Connect worker has read what its cluster holds, and is a member of it (KIP-1017).
+
+    Before Kafka 3.9 nothing tells: there it is enough that it answers.
+    """
+    try:
+        with _DIRECT.open(f"{url}/health", timeout=_QUESTION_SECONDS):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == HTTPStatus.NOT_FOUND and http_answers(f"{url}/connectors")
     except (OSError, urllib.error.URLError):
         return False
 

@@ -70,6 +70,7 @@ class RestoreAcls(RestorePart):
     name = "restore-acls"
     part = Part.ACLS
     what = "ACLs"
+    is_final_by_record = True
 
     def describe(self, context: RunContext) -> str:
         """Say what is added."""
@@ -78,10 +79,6 @@ class RestoreAcls(RestorePart):
     def plan(self) -> Restoration:
         """As the cluster is now."""
         return self._view.acls()
-
-    def is_begun(self, context: RunContext, observation: Restoration) -> bool:
-        """Only what is proved and on record is behind the point of no return: until then ACLs can be taken back."""
-        return False
 
     def make(self, context: RunContext, changes: Sequence[Change]) -> None:
         """Add them in one request."""

@@ -34,20 +34,27 @@ _LISTED = (Part.USERS, Part.CONNECTORS, Part.REDIRECTS)
 
 @dataclass
 class RestoreView:
-    """Plans each part from what the region has at that moment. ``manifest``: of the backup.
+    """Plans each part from what the region has at that moment.
 
-    ``rename``: topic in the backup to topic in the region. ``translator``: of the flow between the two; asked for where
-    the region is not the backup's own.
+    ``source``: the region that was backed up. ``find``: reads the manifest, which only planning needs: undoing does not
+    depend on the backup's bucket. ``rename``: topic in the backup to topic in the region. ``translator``: of the flow
+    between the two; asked for where the region is not the backup's own.
     """
 
     world: World
     vault: Vault
-    manifest: Manifest
+    find: Callable[[], Manifest]
+    source: str
     target: str
     request: RestoreRequest
     translator: Callable[[], Translator]
     rename: Callable[[str], str] = str
     _backup: dict[Part, Inventory] = field(default_factory=dict)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The backup's manifest."""
+        return self.find()
 
     @property
     def ports(self) -> RegionPorts:
@@ -57,12 +64,12 @@ class RestoreView:
     @property
     def is_elsewhere(self) -> bool:
         """Whether the region is not the one that the backup was taken of."""
-        return self.manifest.region != self.target
+        return self.source != self.target
 
     @property
     def is_other_cluster(self) -> bool:
         """Whether the cluster of the backup's region is another one now, by the configuration."""
-        configured = self.world.settings.regions[self.manifest.region].cluster.cluster_id
+        configured = self.world.settings.regions[self.source].cluster.cluster_id
         return self.manifest.cluster_id != configured
 
     @property
@@ -106,7 +113,7 @@ class RestoreView:
         held = self.backup(Part.ACLS).acls
         if held is None or not self.takes(Part.ACLS):
             return Restoration()
-        scope = fence_scope(self.world.settings, self.manifest.region)
+        scope = fence_scope(self.world.settings, self.source)
         return restore_acls([self._renamed(acl) for acl in held], self.ports.reader.acls(), scope)
 
     def schemas(self) -> Restoration:
@@ -201,7 +208,7 @@ class RestoreView:
 
         A backup of groups alone is so judged by the topics of one before it.
         """
-        for manifest in [self.manifest, *reversed(self.vault.manifests(self.manifest.region))]:
+        for manifest in [self.manifest, *reversed(self.vault.manifests(self.source))]:
             is_of_then = manifest.taken_at <= self.manifest.taken_at and manifest.cluster_id == self.manifest.cluster_id
             if Part.TOPICS in manifest.parts and is_of_then:
                 return self.vault.load(manifest, [Part.TOPICS]).topics or {}

@@ -16,6 +16,7 @@ from drkit.engine.step import Evidence, RunContext, Step
 from drkit.errors import RefusedError
 from drkit.ports import PreconditionFailed
 from drkit.steps.fence_consumers import committed_in_scope
+from drkit.steps.source_backup import SourceBackup
 from drkit.steps.world import World
 
 _SCHEMA = "drkit.snapshot/1"
@@ -86,7 +87,7 @@ class TakeSnapshot(Step[None]):
 
 
 class ReadSnapshot(Step[Mapping[str, Any] | None]):
-    """Disaster mode: what was seen last of the source, by a snapshot and by the watch, with its age.
+    """Disaster mode: what was seen last of the source, by snapshot, watch and backup, with its age.
 
     None is reported, and nothing depends on it. Health was checked right before: ``looked_at`` is when the source was
     known not to answer.
@@ -95,14 +96,15 @@ class ReadSnapshot(Step[Mapping[str, Any] | None]):
     name = "snapshot"
     is_effect = False
 
-    def __init__(self, world: World, source: str, watched: PositionLog) -> None:
+    def __init__(self, world: World, source: str, watched: PositionLog, backup: SourceBackup) -> None:
         self._world = world
         self._source = source
         self._watched = watched
+        self._backup = backup
 
     def describe(self, context: RunContext) -> str:
         """Say what is read."""
-        return f"read what was seen last of {context.source}: the newest snapshot, and the watch's newest look"
+        return f"read what was seen last of {context.source}: by snapshot, watch and backup"
 
     def observe(self, context: RunContext) -> Mapping[str, Any] | None:
         """The newest snapshot, if there is any."""
@@ -115,7 +117,11 @@ class ReadSnapshot(Step[Mapping[str, Any] | None]):
     def confirm(self, context: RunContext) -> Evidence:
         """How old it is."""
         snapshot, now = self.observe(context), self._world.clock.now()
-        looked = {"looked_at": now.isoformat(), "watch": self._of_watch(now)}
+        looked = {
+            "looked_at": now.isoformat(),
+            "watch": self._of_watch(now),
+            "backup": self._backup.document(now),
+        }
         if snapshot is None:
             return {"found": False, **looked}
         age = now - datetime.fromisoformat(snapshot["taken_at"])

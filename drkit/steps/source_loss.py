@@ -1,4 +1,4 @@
-"""What is lost with a source that does not answer, by the newest of what watch and snapshots saw of its logs."""
+"""What is lost with a source that does not answer, by the newest of what others saw of its logs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from drkit.domain.loss import loss_to_json, loss_without_source
 from drkit.domain.partition_tree import from_tree
 from drkit.domain.samples import KnownPositions
 from drkit.steps.snapshot import newest_snapshot
+from drkit.steps.source_backup import SourceBackup
 from drkit.steps.world import World
 
 
@@ -23,12 +24,13 @@ from drkit.steps.world import World
 class SourceLoss:
     """Measures the loss of one flow from ``source``. The source is never asked.
 
-    ``watched``: what the watch stored of it.
+    The newest look of the watch counts (``watched``), or backup, or snapshot.
     """
 
     world: World
     source: str
     watched: PositionLog
+    backup: SourceBackup
 
     def measure(
         self, mirrored: Mapping[TopicPartition, int], *, is_stopped: bool = False, silent_at: datetime | None = None
@@ -57,7 +59,7 @@ class SourceLoss:
 
     def _sightings(self, known: KnownPositions | None) -> Sightings:
         watched = {} if known is None else sightings_of(known.logs, known.as_of_ms, "watch")
-        return newest_sightings(watched, self._in_snapshot())
+        return newest_sightings(watched, self.backup.logs(), self._in_snapshot())
 
     def _in_snapshot(self) -> Sightings:
         snapshot = newest_snapshot(self.world, self.source)

@@ -1,6 +1,6 @@
 """Positions of groups on a source that does not answer.
 
-They come from checkpoints, the newest snapshot, what the watch saw, and what a run read behind its fence.
+They come from checkpoints, the newest snapshot and backup, what the watch saw, and what a run read behind its fence.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.partition_tree import from_tree
 from drkit.engine import journal as journals
 from drkit.steps.snapshot import newest_snapshot, snapshot_positions
+from drkit.steps.source_backup import Dated, SourceBackup
 from drkit.steps.world import World
 from drkit.verification.mirror_evidence import CheckpointPositions
-
-Dated = tuple[int, int]
-"""A committed offset and when it was known, ms since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ class SourcePositions:
     source: str
     checkpoints: CheckpointPositions
     watched: PositionLog
+    backup: SourceBackup
 
     def without_source(self) -> DatedPositions:
         """The newest positions of every group in scope."""
@@ -68,7 +67,7 @@ class SourcePositions:
 
     def _dated(self) -> Mapping[str, Mapping[TopicPartition, Dated]]:
         positions = self._from_snapshot()
-        for source in (self.checkpoints.read(), self._behind_fence()):
+        for source in (self.backup.groups(), self.checkpoints.read(), self._behind_fence()):
             for group, offsets in source.items():
                 known = positions.setdefault(group, {})
                 for partition, (offset, at_ms) in offsets.items():

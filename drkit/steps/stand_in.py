@@ -51,8 +51,8 @@ class StandIn:
         """
         return RefusedError(
             f"{self.label} does not hold {run}: one that was begun in the state bucket does not go on without it",
-            hint="it goes on when the bucket answers; until then, drkit failover --to REGION moves it anew, and "
-            "finds done what that run has done: once drkit runs upload has brought this there, it is over",
+            hint="it goes on when the bucket answers; until then, drkit failover --to REGION moves the service anew, "
+            "and finds done what that run has done: once drkit runs upload has brought this there, it is over",
         )
 
     def require_needed(self) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from drkit.domain.digests import Fingerprint
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.offsets import OffsetMap, Verdict
+from drkit.domain.offsets import Bounded, OffsetMap, Verdict
 from drkit.domain.record_match import Search
 from drkit.domain.samples import PositionSample, SampleProvider
 from drkit.ports import KafkaReader, ReadRange
-from drkit.verification.record_marks import Position, read_fingerprints, sample_positions, within
+from drkit.verification.record_marks import Position, read_fingerprints, sample_positions, where_alone, within
 
 _WIDEST = 20_000
 """A bracket of more target offsets is not read: it would take longer than reading the records again."""
@@ -43,10 +44,32 @@ class RecordSearch:
             if search.request[0] < (end := min(search.request[1], logs[t := self.renamed[p]].stable_end))
         }
         read = read_fingerprints(self.target, ranges)
-        return {
-            (p, offset): search.find(within(read.get(self.renamed[p], ()), search.request))
+        targets = {
+            (p, offset): within(read.get(self.renamed[p], ()), search.request)
             for (p, offset), search in searches.items()
         }
+        found: dict[Position, Verdict] = {one: search.find(targets[one]) for one, search in searches.items()}
+        left = {one: searches[one] for one, verdict in found.items() if isinstance(verdict, Bounded)}
+        return found | self._told_by_source(left, targets)
+
+    def _told_by_source(
+        self, searches: Mapping[Position, Search], targets: Mapping[Position, Sequence[Fingerprint]]
+    ) -> dict[Position, Verdict]:
+        """What the source tells, while it is alive, of records that look the same."""
+        if self.source is None:
+            return {}
+        wanted = {
+            one: (first, alone)
+            for one, search in searches.items()
+            if (first := search.sample.first) is not None
+            and (alone := search.to_be_known(targets[one])) is not None
+            and alone.end - alone.start <= _WIDEST
+        }
+        found: dict[Position, Verdict] = {}
+        for one, alone in (where_alone(self.source, wanted) if wanted else {}).items():
+            search = searches[one]
+            found[one] = replace(search, sample=replace(search.sample, alone=alone)).find(targets[one])
+        return found
 
     def _sampled(self, positions: Collection[Position]) -> Mapping[Position, PositionSample]:
         if self.source is None:

@@ -9,7 +9,7 @@ from drkit.domain.lag import unmirrored_from
 from drkit.domain.log_samples import Counted
 from drkit.ports import KafkaReader, ReadRange
 
-_MOST_OFFSETS_EACH = 200
+MOST_OFFSETS_EACH = 200
 """Per partition: the last ones, as a mirror that is far behind goes on from the first ones."""
 _MOST_OFFSETS = 5000
 """In all; the partitions with the fewest first."""
@@ -24,7 +24,7 @@ def count_unmirrored(
     """
     ranges = {}
     for p, log in logs.items():
-        start = max(unmirrored_from(log, mirrored.get(p)), log.stable_end - _MOST_OFFSETS_EACH)
+        start = max(unmirrored_from(log, mirrored.get(p)), log.stable_end - MOST_OFFSETS_EACH)
         if start < log.stable_end:
             ranges[p] = ReadRange(p, start, log.stable_end)
     budget, chosen = _MOST_OFFSETS, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.config.load import load
 from drkit.config.mirror_templates import flow_of, render_connectors
 from drkit.config.secrets import resolve_secret
-from drkit.sandbox import Sandbox
+from drkit.sandbox import Fault, Sandbox
 from tests.contracts.connect_bench import ConnectBench, FakeConnectBench, RealConnectBench
 from tests.contracts.kafka_bench import FakeBench, KafkaBench, RealBench
 from tests.fakes.moto import moto_endpoint, no_aws_identity
@@ -64,6 +65,10 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaBench]:
         bench.close()
 
 
+def _fault_of_mirror(box: Sandbox, fault: Fault) -> None:
+    box.fault(fault, REGION, "mirror")
+
+
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.sandbox)])
 def connect(request: pytest.FixtureRequest) -> Iterator[ConnectBench]:
     """A Kafka Connect cluster, connectors for it, and a cluster upstream."""
@@ -79,7 +84,8 @@ def connect(request: pytest.FixtureRequest) -> Iterator[ConnectBench]:
     worker = ConnectCluster(REGION, regions[REGION].connect_url, 15.0)
     template = render_connectors(settings, flow)[flow.source_connector]
     upstream = regions[flow.source].clients["admin"]
-    bench = RealConnectBench(worker, cluster.cluster_id, worker.url, template, upstream, admins)
+    fault = partial(_fault_of_mirror, box)
+    bench = RealConnectBench(worker, cluster.cluster_id, worker.url, template, upstream, admins, fault)
     try:
         yield bench
     finally:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import urllib.request
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 from urllib.error import HTTPError
@@ -16,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from drkit.domain.kafka import TopicPartition
 from drkit.ports import ConnectReader, ConnectWriter
+from drkit.sandbox import Fault
 from tests.fakes.connect import FakeConnect
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -45,6 +47,9 @@ class ConnectBench(Protocol):
     def write_upstream(self, name: str, partition: TopicPartition, values: Iterable[bytes]) -> None:
         """Append records to what a connector mirrors."""
 
+    def killed_and_started(self) -> AbstractContextManager[Callable[[], bool]]:
+        """The worker is killed and starts again; whether it still starts."""
+
 
 class FakeConnectBench:
     """In memory."""
@@ -71,9 +76,17 @@ class FakeConnectBench:
         ends = self.fake.upstream.setdefault(name, {})
         ends[partition] = ends.get(partition, -1) + len(list(values))
 
+    @contextmanager
+    def killed_and_started(self) -> Iterator[Callable[[], bool]]:
+        self.fake.starts_for = 3
+        yield lambda: self.fake.starts_for > 0
+
 
 class RealConnectBench:
-    """A worker of the sandbox, and the cluster upstream of it. ``template``: a mirror's configuration there."""
+    """A worker of the sandbox, and the cluster upstream of it. ``template``: a mirror's configuration there.
+
+    ``fault``: does something to the worker, and waits until it has happened.
+    """
 
     def __init__(
         self,
@@ -83,7 +96,9 @@ class RealConnectBench:
         template: Mapping[str, str],
         upstream: Mapping[str, Any],
         admins: Iterable[AdminClient],
+        fault: Callable[[Fault], None],
     ) -> None:
+        self._fault = fault
         self.connect = connect
         self.cluster_id = cluster_id
         self._url = url
@@ -109,6 +124,14 @@ class RealConnectBench:
         for value in values:
             producer.produce(partition.topic, value, partition=partition.partition)
         assert producer.flush(PATIENCE_SECONDS) == 0
+
+    @contextmanager
+    def killed_and_started(self) -> Iterator[Callable[[], bool]]:
+        self._fault(Fault.KILL)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            started = pool.submit(self._fault, Fault.START)
+            yield lambda: not started.done()
+            started.result()
 
     def close(self) -> None:
         """Remove everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -128,3 +128,28 @@ def test_one_that_cannot_start_has_failed_and_says_why_in_a_line(connect: Connec
     _until(connect, name, lambda status: status.state is FAILED, "it still cannot start")
     connect.connect.stop(name)
     _until(connect, name, lambda status: status.is_stopped, "also what has failed can be stopped")
+
+
+def test_a_worker_that_has_just_begun_has_no_absent_connectors(connect: ConnectBench) -> None:
+    """It answers before it has read what its cluster holds."""
+    name = connect.name()
+    config, partition = connect.mirror(name)
+    connect.connect.put(name, config, stopped=True)
+    connect.connect.set_source_offsets(name, config.get("source.cluster.alias", "there"), {partition: 41})
+    looks: Sequence[tuple[Callable[[], object], object]] = (
+        (lambda: connect.connect.status(name).state, STOPPED),
+        (lambda: dict(connect.connect.config(name)), {**config, "name": name}),
+        (lambda: connect.connect.source_offsets(name), {partition: 41}),
+        (lambda: name in connect.connect.connectors(), True),
+    )
+    unanswered = 0
+    with connect.killed_and_started() as starts:
+        while starts():
+            for look, expected in looks:
+                try:
+                    assert look() == expected
+                except UnreachableError:
+                    unanswered += 1
+    assert unanswered > 0
+    for look, expected in looks:
+        assert look() == expected

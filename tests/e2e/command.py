@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drkit.errors import ExitCode
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -54,3 +56,12 @@ def drkit(*arguments: str, config: Path | None = None, timeout_seconds: float = 
         process.communicate()
         raise
     return Answer(process.returncode, stdout, stderr)
+
+
+def refused(answer: Answer, code: ExitCode, *words: str) -> None:
+    """The exit code, an error that says these words, and no traceback."""
+    assert answer.code == code, answer.said
+    for word in words:
+        assert word in answer.stderr, answer.said
+    assert "Traceback" not in answer.stderr
+    assert json.loads(answer.stdout)["exit_code"] == code

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from drkit.errors import ExitCode
-from tests.e2e.command import Answer, drkit
+from tests.e2e.command import Answer, drkit, refused
 from tests.e2e.world import PRIMARY, STANDBY, aws, connectors, fingerprint, record_sets
 from tests.waiting import eventually
 
@@ -54,15 +54,6 @@ class Region:
         # Relative references (secrets, local state) are relative to the file: they must go on pointing at the sandbox.
         path.write_text(yaml.safe_dump(document))
         return path
-
-
-def refused(answer: Answer, code: ExitCode, *words: str) -> None:
-    """The exit code, an error that says these words, and no traceback."""
-    assert answer.code == code, answer.said
-    for word in words:
-        assert word in answer.stderr, answer.said
-    assert "Traceback" not in answer.stderr
-    assert json.loads(answer.stdout)["exit_code"] == code
 
 
 def test_an_unknown_region_is_a_usage_error(region: Region) -> None:
@@ -152,16 +143,6 @@ def test_a_target_broker_that_is_down_is_refused(region: Region) -> None:
         refused(region.run(*FAILOVER), ExitCode.REFUSED, STANDBY)
     finally:
         region.fault("start", STANDBY, "all")
-        mirror_runs(region)
-
-
-def test_planned_mode_with_the_source_dead_is_refused(region: Region) -> None:
-    region.fault("kill", PRIMARY, "broker")
-    try:
-        refused(region.run(*FAILOVER, "--mode", "planned"), ExitCode.REFUSED, PRIMARY)
-        refused(region.run("switchover", "--to", STANDBY, "--yes", "--output", "json"), ExitCode.REFUSED, PRIMARY)
-    finally:
-        region.fault("start", PRIMARY, "all")
         mirror_runs(region)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drkit.domain.kafka import TopicPartition
-from drkit.errors import RefusedError
+from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
 from tests.fakes.scripted import Scripted
 
@@ -22,6 +22,7 @@ class FakeConnect(Scripted):
 
     ``fails``: connectors that cannot start. ``slow_tasks``: tasks of connectors that do not end when they are stopped,
     until they are taken out. ``upstream``: last offsets per connector, which a running one has mirrored.
+    ``starts_for``: so many looks are not answered, by a worker that has just begun.
     """
 
     def __init__(self, kafka_cluster_id: str = "cluster-1") -> None:
@@ -33,21 +34,22 @@ class FakeConnect(Scripted):
         self.upstream: dict[str, dict[TopicPartition, int]] = {}
         self.fails: set[str] = set()
         self.slow_tasks: set[str] = set()
+        self.starts_for = 0
 
     def cluster_id(self) -> str:
         self._begin("cluster_id", "")
         return self.kafka_cluster_id
 
     def connectors(self) -> Mapping[str, ConnectorStatus]:
-        self._begin("connectors", "")
+        self._look("connectors", "")
         return {name: self._status(name) for name in self.configs}
 
     def status(self, name: str) -> ConnectorStatus:
-        self._begin("status", name)
+        self._look("status", name)
         return self._status(name)
 
     def config(self, name: str) -> Mapping[str, str]:
-        self._begin("config", name)
+        self._look("config", name)
         return dict(self.configs.get(name, {}))
 
     def connector_offsets(self, name: str) -> tuple[Mapping[str, Any], ...]:
@@ -56,7 +58,7 @@ class FakeConnect(Scripted):
         return tuple({"partition": p, "offset": {"offset": one}} for p, (_, one) in zip(where, found, strict=True))
 
     def source_offsets(self, name: str) -> Mapping[TopicPartition, int]:
-        self._begin("source_offsets", name)
+        self._look("source_offsets", name)
         if self.states.get(name) is ConnectorState.RUNNING:
             self.offsets.setdefault(name, {}).update(self.upstream.get(name, {}))
         return dict(self.offsets.get(name, {}))
@@ -98,6 +100,12 @@ class FakeConnect(Scripted):
             raise RefusedError(f"connector {name} is not stopped")
         self.offsets.setdefault(name, {}).update(offsets)
         self._end(fault, "set_source_offsets", name)
+
+    def _look(self, call: str, name: str) -> None:
+        self._begin(call, name)
+        if self.starts_for:
+            self.starts_for -= 1
+            raise UnreachableError(f"{call} {name}: the worker is not ready")
 
     def _start(self, name: str) -> None:
         self.states[name] = ConnectorState.FAILED if name in self.fails else ConnectorState.RUNNING

@@ -121,7 +121,7 @@ class Move:
         parts = Parts(
             record=s.record,
             translator=s.translator(is_source_alive=self.mode is Mode.PLANNED),
-            positions=SourcePositions(s.world, SOURCE, evidence, PositionLog(s.store, SOURCE)),
+            positions=SourcePositions(s.world, SOURCE, evidence, PositionLog(s.store, SOURCE), s.backup),
             compare=CompareSettings(s.world.topics, s.settings.canary_topic, s.names.on_target),
             failback=FailbackSettings(
                 type(s.flow)("shop", "staging", TARGET, SOURCE), Places("a:1", "http://a", "http://b")

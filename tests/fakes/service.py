@@ -18,6 +18,7 @@ from drkit.domain.naming import TopicNames
 from drkit.engine.step import Evidence, Mode, RunContext
 from drkit.ports import RedirectWriter
 from drkit.steps.lineage_record import LineageRecord
+from drkit.steps.source_backup import SourceBackup
 from drkit.steps.source_loss import SourceLoss
 from drkit.steps.world import Mirror, RegionPorts, World
 from drkit.verification.mirror_evidence import ConnectOffsets, SyncHistory
@@ -137,7 +138,12 @@ class FakeService:
     @property
     def loss(self) -> SourceLoss:
         """What is lost with the source, by what was seen of it."""
-        return SourceLoss(self.world, SOURCE, PositionLog(self.store, SOURCE))
+        return SourceLoss(self.world, SOURCE, PositionLog(self.store, SOURCE), self.backup)
+
+    @property
+    def backup(self) -> SourceBackup:
+        """What the newest backup of the source has."""
+        return SourceBackup(self.world, SOURCE)
 
     def while_waiting(self, happening: Callable[[], object]) -> None:
         """What others do whenever drkit waits."""

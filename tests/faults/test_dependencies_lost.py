@@ -1,12 +1,13 @@
-"""A planned failover under load loses what it depends on, one after the other, in the middle of the run.
+"""A planned failover under load loses everything that it depends on: its state bucket, then one thing after the other.
 
-Each time it says what went away and what to type; put right and resumed, it ends as if nothing had been.
+Each time it says what went away and what to type; put right and resumed, it ends as if nothing had been. What stood in
+for the bucket is brought there in the end.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
@@ -18,10 +19,10 @@ from drkit.errors import ExitCode
 from drkit.sandbox import Fault, Sandbox
 from drkit.sandbox.workload.control import Workload
 from tests.conftest import protected_sandbox
-from tests.e2e.command import Answer, drkit
+from tests.e2e.command import Answer, drkit, refused
 from tests.e2e.freezing import Freezing
 from tests.e2e.world import PRIMARY, STANDBY
-from tests.fakes.http_server import Request, Responder, ScriptedHttpServer, aws_error, forward, http_server
+from tests.fakes.http_server import Request, Responder, ScriptedHttpServer, aws_error, forward, http_server, reply
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(420)]
@@ -30,6 +31,11 @@ JSON = ("--output", "json")
 MOVE = ("failover", "--to", STANDBY, "--yes", "--keep", *JSON)
 RESUME = ("resume", "--yes", *JSON)
 THROTTLED = aws_error(400, "Throttling", "Rate exceeded")
+PENDING = reply(
+    200,
+    '<GetChangeResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ChangeInfo><Id>/change/C1</Id>'
+    "<Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></GetChangeResponse>",
+)
 DOWN = aws_error(503, "ServiceUnavailable", "later")
 
 
@@ -52,31 +58,53 @@ def _route53(box: Sandbox) -> Iterator[ScriptedHttpServer]:
         yield between
 
 
+def is_change(request: Request) -> bool:
+    """Somebody changes records."""
+    return request.method == "POST" and request.target.endswith("/rrset/")
+
+
+def is_question(request: Request) -> bool:
+    """Somebody asks what became of a change."""
+    return request.method == "GET" and "/change/" in request.target
+
+
 @contextmanager
-def changes_get(route53: ScriptedHttpServer, responder: Responder, *, times: int = 10**6) -> Iterator[None]:
-    """So many changes of records get this answer; everything else goes on."""
-    whole, left = route53.default, [times]
+def answered(
+    route53: ScriptedHttpServer, concerns: Callable[[Request], bool], responder: Responder, *, times: int = 10**6
+) -> Iterator[None]:
+    """So many of these requests get this answer, and at least one is made; everything else goes on."""
+    whole, made = route53.default, 0
 
     def answer(request: Request, connection: socket) -> None:
-        if request.method == "POST" and request.target.endswith("/rrset/"):
-            left[0] -= 1
-            if left[0] >= 0:
-                responder(request, connection)
-                return
-        whole(request, connection)
+        nonlocal made
+        if concerns(request) and made < times:
+            made += 1
+            responder(request, connection)
+        else:
+            whole(request, connection)
 
     route53.default = answer
     try:
         yield
     finally:
         route53.default = whole
+    assert made > 0
 
 
-def settled(box: Sandbox, *command: str, at: str | None = None) -> Freezing:
+def without_bucket(config: Path) -> Path:
+    """The same service, and a bucket that does not exist: what the record of the standby's fence is in is not seen."""
+    document = yaml.safe_load(config.read_text())
+    document["state"]["bucket"] = "gone"
+    dark = config.with_name("dark.yaml")
+    dark.write_text(yaml.safe_dump(document))
+    return dark
+
+
+def settled(config: Path, *command: str, at: str | None = None) -> Freezing:
     """Run it until it freezes or ends, as an operator does: again, while a mirror that has just begun runs nothing."""
     deadline = time.monotonic() + 180
     while True:
-        run = Freezing(*command, config=box.config, at=at)
+        run = Freezing(*command, config=config, at=at)
         if run.is_frozen() or "the target cannot take over" not in run.thawed().stderr:
             return run
         stopped(run.thawed(), "stopped at check-health")
@@ -84,9 +112,9 @@ def settled(box: Sandbox, *command: str, at: str | None = None) -> Freezing:
 
 
 @contextmanager
-def frozen(box: Sandbox, *command: str, at: str) -> Iterator[Freezing]:
+def frozen(config: Path, *command: str, at: str) -> Iterator[Freezing]:
     """Run it, and have it freeze itself there."""
-    run = settled(box, *command, at=at)
+    run = settled(config, *command, at=at)
     try:
         yield run
     except BaseException:
@@ -102,12 +130,37 @@ def stopped(answer: Answer, *words: str) -> None:
     assert "Traceback" not in answer.stderr
 
 
-def test_whatever_it_loses_on_its_way_nothing_is_lost_or_read_twice(box: Sandbox, route53: ScriptedHttpServer) -> None:
+def refuses_without_its_bucket(box: Sandbox, dark: Path, state: str) -> None:
+    """A directory stands in for it where somebody says so, says who is primary, and the bucket is dark."""
+    refused(drkit(*MOVE, config=dark), ExitCode.REFUSED)
+    unnamed = drkit("--state", state, *MOVE, config=dark)
+    refused(unnamed, ExitCode.REFUSED, "nobody knows which region is primary")
+    beside = drkit("--state", state, "--primary", PRIMARY, *MOVE, config=box.config)
+    refused(beside, ExitCode.REFUSED, "the state bucket answers")
+
+
+def hears_of_it(box: Sandbox, dark: Path, state: str, run_id: str) -> None:
+    """The bucket is there again."""
+    assert drkit("--state", state, "status", *JSON, config=dark).document["primary"] == STANDBY
+    uploaded = drkit("--state", state, "runs", "upload", *JSON, config=box.config)
+    assert uploaded.code == ExitCode.DONE, uploaded.said
+    assert uploaded.document["primary"] == STANDBY
+    status = drkit("status", *JSON, config=box.config).document
+    assert (status["primary"], status["last_run"]["run_id"]) == (STANDBY, run_id)
+    assert drkit("fence", "status", PRIMARY, *JSON, config=box.config).document["fenced"] is True
+
+
+def test_whatever_it_loses_on_its_way_nothing_is_lost_or_read_twice(
+    box: Sandbox, route53: ScriptedHttpServer, tmp_path: Path
+) -> None:
     workload = Workload(box)
     workload.start(rate=300, groups=6)
     eventually(lambda: workload.report()["acknowledged"] > 2000, timeout_seconds=60, because="it writes", every=1)
+    dark, state = without_bucket(box.config), f"local:{tmp_path / 'state'}"
+    refuses_without_its_bucket(box, dark, state)
+    move, resume = ("--state", state, "--primary", PRIMARY, *MOVE), ("--state", state, *RESUME)
 
-    with frozen(box, *MOVE, at="fence-producers:after-intent") as run:
+    with frozen(dark, *move, at="fence-producers:after-intent") as run:
         box.fault(Fault.FREEZE, STANDBY, "mirror")
         written = workload.report()["acknowledged"]
         eventually(
@@ -116,21 +169,26 @@ def test_whatever_it_loses_on_its_way_nothing_is_lost_or_read_twice(box: Sandbox
             because="applications write what is not mirrored",
         )
     stopped(run.thawed(), "stopped at drain-mirror", "still has records to carry over", "drkit mm2 status")
-    box.fault(Fault.THAW, STANDBY, "mirror")
+    assert run.thawed().stderr.startswith(f"warning: break-glass: the state is kept in {state}")
+    # What hangs is killed, and started anew.
+    box.fault(Fault.KILL, STANDBY, "mirror")
+    box.fault(Fault.START, STANDBY, "mirror")
 
-    with frozen(box, *RESUME, at="cut:after-evidence") as run:
+    with frozen(dark, *resume, at="cut:after-evidence") as run:
         box.fault(Fault.KILL, STANDBY, "broker")
     stopped(run.thawed(), STANDBY, "is the cluster up, and reachable from here?")
     box.fault(Fault.START, STANDBY, "all")
 
-    with changes_get(route53, DOWN):
-        stopped(settled(box, *RESUME).thawed(), "stopped at redirect", "AWS answered with an error of its own")
-    with changes_get(route53, THROTTLED, times=8):
-        done = drkit(*RESUME, config=box.config)
+    with answered(route53, is_change, DOWN):
+        stopped(settled(dark, *resume).thawed(), "stopped at redirect", "AWS answered with an error of its own")
+    with answered(route53, is_change, THROTTLED, times=8), answered(route53, is_question, PENDING, times=3):
+        done = drkit(*resume, config=dark)
     assert done.code == ExitCode.DONE, done.said
-    assert done.document["outcome"] == "succeeded"
-    assert done.document["records_lost"] == {"known": 0, "unknown": False}
-    assert done.document["offsets"]["partitions"] == done.document["offsets"]["exact"] > 0
+    report = done.document
+    assert (report["outcome"], report["state"]) == ("succeeded", state)
+    assert report["records_lost"] == {"known": 0, "unknown": False}
+    assert report["offsets"]["partitions"] == report["offsets"]["exact"] > 0
+    hears_of_it(box, dark, state, report["run_id"])
 
     workload.stop(drain_seconds=60)
     ledger = workload.report()

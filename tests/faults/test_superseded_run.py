@@ -38,7 +38,7 @@ def test_what_the_planned_run_had_drained_and_read_behind_its_fence_is_not_lost_
     eventually(lambda: workload.report()["acknowledged"] > 2000, timeout_seconds=60, because="it writes", every=1)
     # A broker that does not answer is waited for again and again; the living one is busy with its mirror.
     box.config.write_text(box.config.read_text() + "\ntimeouts:\n  request_seconds: 6\n")
-    with watching(box, log):
+    with watching(box.config, log):
         run = Freezing(*MOVE, config=box.config, at="cut:before-intent")
         assert run.is_frozen(), run.thawed().said
         seen = len(looks(log))

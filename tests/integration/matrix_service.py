@@ -30,7 +30,7 @@ from drkit.ports import ConnectorState, ReadRange
 from drkit.procedures.service import Service
 from drkit.sandbox import Fault, Sandbox
 from drkit.verification.mirror_evidence import CheckpointPositions
-from drkit.verification.record_marks import sample_positions
+from drkit.verification.record_marks import ALONE_WITHIN, sample_positions
 from tests.e2e.world import PRIMARY, STANDBY
 from tests.integration.offset_truth import Log, Truth, quantiles
 from tests.waiting import eventually
@@ -100,7 +100,9 @@ class Flow:
     def samples(self, ends: Mapping[TopicPartition, int]) -> SampleProvider:
         """Of every position, as a watch would have taken them."""
         reader = self.service._world.regions[PRIMARY].reader
-        found = sample_positions(reader, [(p, u) for p, end in ends.items() for u in range(end + 1)], 0)
+        reach = 0 if self.service.settings.replication.exactly_once else ALONE_WITHIN
+        positions = [(p, u) for p, end in ends.items() for u in range(end + 1)]
+        found = sample_positions(reader, positions, 0, alone_within=reach)
         return lambda positions: {one: found[one] for one in positions if one in found}
 
     def mm2_positions(self, ends: Mapping[TopicPartition, int]) -> dict[tuple[TopicPartition, int], int]:

@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from drkit.sandbox import Sandbox
-
 
 @contextmanager
-def watching(box: Sandbox, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def watching(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A watch that looks every second, and writes what it did into ``log``."""
-    options = ("--config", str(box.config), "offsets", "watch", "--every", "1", "--output", "json")
+    options = ("--config", str(config), "offsets", "watch", "--every", "1", "--output", "json")
     command = [sys.executable, "-m", "drkit", *options]
     with log.open("wb") as out, subprocess.Popen(command, stdout=out) as process:
         try:

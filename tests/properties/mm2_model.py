@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from drkit.domain.anchors import Anchors
 from drkit.domain.digests import Fingerprint
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.offsets import Tail, TargetLog
-from drkit.domain.samples import PositionSample
+from drkit.domain.samples import Alone, PositionSample
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,26 @@ class History:
             folded.add_start()
         return folded
 
-    def sample(self, upstream: int, contents: Sequence[int], source_end: int) -> PositionSample:
-        """What a look at the source shows around an offset, when its log ended at ``source_end``."""
+    def sample(
+        self, upstream: int, contents: Sequence[int], source_end: int, reach: tuple[int, int] | None = None
+    ) -> PositionSample:
+        """What a look at the source shows around an offset, when its log ended at ``source_end``.
+
+        ``reach``: so many offsets below and above the record were searched for others that look like it.
+        """
         records = [name for name in self.source if name < source_end]
         at = bisect_left(records, upstream)
         first = _fingerprint(records[at], contents[records[at]]) if at < len(records) else None
         before = _fingerprint(records[at - 1], contents[records[at - 1]]) if at else None
-        return PositionSample(TopicPartition("t", 0), upstream, 0, first, before)
+        alone = None
+        if first is not None and reach is not None:
+            searched = range(max(0, first.offset - reach[0]), min(source_end, first.offset + 1 + reach[1]))
+            # By content, one by one, away from the record: independent of how the samples are made.
+            same = {name for name in records if contents[name] == contents[first.offset]}
+            below = takewhile(lambda offset: offset not in same, range(first.offset - 1, searched.start - 1, -1))
+            above = takewhile(lambda offset: offset not in same, range(first.offset + 1, searched.stop))
+            alone = Alone(first.offset - len([*below]), first.offset + 1 + len([*above]))
+        return PositionSample(TopicPartition("t", 0), upstream, 0, first, before, alone)
 
     def fingerprints(self, contents: Sequence[int], request: tuple[int, int]) -> list[Fingerprint]:
         """The target's committed records in a range."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -196,24 +197,63 @@ def _since_rewind(syncs: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]
 @many
 @given(any_history, st.data())
 def test_a_record_decides_where_counting_does_not(history: History, data: st.DataObject) -> None:
+    """With equal records, and with whatever was seen of where the record is alone."""
     assume(not history.is_compacted)
     contents = data.draw(st.lists(st.integers(0, data.draw(st.sampled_from([1, 3, 50]))), min_size=32, max_size=32))
     seen = data.draw(st.integers(0, history.source_length))
-    offsets = map_of(history, history.tail(is_final=data.draw(st.booleans())))
+    reach = data.draw(st.none() | st.tuples(st.integers(0, 32), st.integers(0, 32)))
+    tail = history.tail(
+        is_final=data.draw(st.booleans()), is_drained=history.source_end is not None and data.draw(st.booleans())
+    )
+    offsets = map_of(history, tail)
     for upstream in range(history.source_length + 1):
         records = history.within(*offsets.requests([upstream]))
-        sample = history.sample(upstream, contents, max(seen, upstream))
+        sample = history.sample(upstream, contents, max(seen, upstream), reach)
         search = offsets.search(sample, records)
         plain = offsets.translate(upstream, records)
         if search is None:
             continue
         assert isinstance(plain, Bounded)
-        verdict = search.find(history.fingerprints(contents, search.request))
+        target = history.fingerprints(contents, search.request)
+        verdict = search.find(target)
         event(f"{type(verdict).__name__} {verdict.reason[-20:]}")
         judge(history, upstream, verdict)
         assert "contradiction" not in verdict.reason
         assert verdict.downstream >= plain.downstream
         assert (verdict.replay_at_most or 0) <= plain.at_most
+        alone = search.to_be_known(target)
+        if isinstance(verdict, Bounded) and alone is not None:
+            known = history.sample(upstream, contents, history.source_length, (32, 32))
+            better = replace(search, sample=replace(sample, alone=known.alone)).find(target)
+            event(f"looked for others: {type(better).__name__}")
+            judge(history, upstream, better)
+            assert known.alone is not None
+            is_alone = known.alone.start <= alone.start and known.alone.end >= alone.end
+            assert isinstance(better, Exact) or not is_alone, (upstream, alone, known, better)
+
+
+@many
+@given(at_least_once(), st.data())
+def test_the_last_copy_decides_where_its_record_is_alone(history: History, data: st.DataObject) -> None:
+    """Few records look the same, and all that could be seen was: what is then still open nobody could decide."""
+    assume(not history.is_compacted)
+    alike = data.draw(st.sets(st.integers(0, 31), max_size=6))
+    contents = [100 if name in alike else name for name in range(32)]
+    is_drained = history.source_end is not None and data.draw(st.booleans())
+    offsets = map_of(history, history.tail(is_final=data.draw(st.booleans()), is_drained=is_drained))
+    for upstream in range(history.source_length + 1):
+        sample = history.sample(upstream, contents, history.source_length, (32, 32))
+        search = offsets.search(sample, history.within(*offsets.requests([upstream])))
+        if search is None or sample.first is None:
+            continue
+        target = history.fingerprints(contents, search.request)
+        verdict = search.find(target)
+        event(f"{verdict.reason[-14:]}")
+        judge(history, upstream, verdict)
+        wanted = search.to_be_known(target)
+        if isinstance(verdict, Bounded) and wanted is not None:
+            assert sample.alone is not None
+            assert sample.alone.start > wanted.start or sample.alone.end < wanted.end
 
 
 def test_a_negative_committed_offset_is_a_mistake_of_the_caller() -> None:

@@ -1,9 +1,9 @@
 """``ConnectReader`` and ``ConnectWriter`` over HTTP (KIP-875 offsets, KIP-980 initial state, KIP-745 restart).
 
-A worker that has just begun answers before it has read what its cluster holds, and says 404 of connectors that exist
-(``AbstractHerder`` looks into the configuration that it has so far). Its ``GET /health`` (KIP-1017, since Kafka 3.9)
-tells that from one that knows: no 404 is believed, and no list of connectors, while it says anything but healthy.
-Before 3.9 there is no ``/health``, and nothing to tell them apart by.
+A worker that has just begun answers before it knows anything: for a moment its server says 404, with a page, to every
+path, and then Kafka Connect itself says 404, with an ``ErrorMessage``, of connectors that exist, until it has read
+what its cluster holds (measured on 4.3.1). ``GET /health`` (KIP-1017, since Kafka 3.9) tells that from one that knows:
+no 404 is believed, and no list of connectors, while it says anything but healthy. Before 3.9 there is nothing to tell.
 """
 
 from __future__ import annotations
@@ -143,10 +143,13 @@ class ConnectCluster:
                 # The cluster rebalances: the request was not taken.
                 time.sleep(_RETRY_SECONDS)
                 continue
-            if status == http.HTTPStatus.NOT_FOUND and not is_known_ready and self._await_ready(deadline):
-                # It may have become ready in between: only what it says now counts.
+            if status == http.HTTPStatus.NOT_FOUND and not is_known_ready:
+                # It may have become ready in between: only what it says behind its health counts.
                 is_known_ready = True
-                continue
+                if self._await_ready(deadline) or not _is_of_connect(text):
+                    continue
+            if status == http.HTTPStatus.NOT_FOUND and not _is_of_connect(text):
+                raise self._server.unreadable(f"{method} {path}", repr(text[:100]))
             return self._server.answer(status, text, f"{method} {path}")
 
     def _await_ready(self, deadline: float) -> bool:
@@ -160,10 +163,12 @@ class ConnectCluster:
                 status, text = self._server.exchange("GET", "/health", None, deadline)
             except UnreachableError as error:
                 raise self._not_ready("it does not answer GET /health") from error
-            if status == http.HTTPStatus.NOT_FOUND:
-                return False
             found = document(text)
-            if found.get("status") not in _NOT_READY:
+            if status == http.HTTPStatus.NOT_FOUND:
+                if _is_of_connect(text):
+                    return False
+                found = {"status": "no Kafka Connect, or not yet", "message": "it answers GET /health with 404"}
+            elif found.get("status") not in _NOT_READY:
                 return self._require_healthy(status, text)
             if time.monotonic() + _RETRY_SECONDS >= deadline:
                 raise self._not_ready(f"{found['status']}: {found.get('message', '')}")
@@ -187,6 +192,11 @@ class ConnectCluster:
     def _server(self) -> JsonServer:
         name = f"Kafka Connect at {self.region}"
         return JsonServer(name, "a Kafka Connect worker", "connect", self.url, self.username, self.password)
+
+
+def _is_of_connect(text: bytes) -> bool:
+    """Whether a failure is told by Kafka Connect itself (``ErrorMessage``), not by what serves its paths."""
+    return "error_code" in document(text)
 
 
 def _path(name: str) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drkit.backup import position_log
 from drkit.backup.position_log import PositionLog, PositionWriter
-from drkit.domain.kafka import TopicPartition
-from drkit.domain.samples import KnownPositions, PositionSample, RecordMark
+from drkit.backup.tables import write_table
+from drkit.domain.kafka import LogRange, TopicPartition
+from drkit.domain.log_samples import Counted, LogSample, Pace, Silence
+from drkit.domain.samples import Alone, KnownPositions, PositionSample, RecordMark
 from drkit.errors import RefusedError, UnreachableError
 from drkit.ports import StoredObject
 from tests.fakes.aws import FakeObjectStore
@@ -23,7 +28,10 @@ ABOUT = {"cluster_id": "c", "watch": "w"}
 
 def known(at_ms: int, offsets: Mapping[str, Mapping[TopicPartition, int]], **ids: str) -> KnownPositions:
     groups = {
-        group: {p: PositionSample(p, offset, at_ms - 1, _mark(offset), _mark(offset - 1)) for p, offset in own.items()}
+        group: {
+            p: PositionSample(p, offset, at_ms - 1, _mark(offset), _mark(offset - 1), _alone(offset))
+            for p, offset in own.items()
+        }
         for group, own in offsets.items()
     }
     return KnownPositions(at_ms, groups, ids)
@@ -31,6 +39,10 @@ def known(at_ms: int, offsets: Mapping[str, Mapping[TopicPartition, int]], **ids
 
 def _mark(offset: int) -> RecordMark | None:
     return None if offset % 3 == 0 else RecordMark(offset, offset.to_bytes(16, "big", signed=True))
+
+
+def _alone(offset: int) -> Alone | None:
+    return None if offset % 2 == 0 else Alone(offset - 1, offset + 3)
 
 
 def writer(store: FakeObjectStore, region: str = "taipei") -> PositionWriter:
@@ -185,3 +197,78 @@ def test_samples_are_given_for_exactly_the_positions_asked_for() -> None:
     found = now.samples([(P, 4), (P, 9), (Q, 3), (Q, 0)])
     assert set(found) == {(P, 4), (Q, 0)}, "each knows a record at or before it, and the others were not seen"
     assert found[P, 4].first == RecordMark(4, (4).to_bytes(16, "big"))
+
+
+ends = st.builds(LogRange, st.integers(0, 3), st.integers(3, 9), st.integers(3, 9))
+paces = st.none() | st.builds(Pace, st.floats(0, 9), st.floats(0, 9), st.integers(0, 9))
+counts = st.none() | st.builds(Counted, st.integers(0, 9), st.integers(0, 9), st.none() | st.integers(0, 9))
+samples = st.sampled_from([P, Q]).flatmap(
+    lambda p: st.builds(LogSample, st.just(p), ends, st.integers(0, 9), paces, counts, st.none() | st.integers(0, 9))
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(samples, unique_by=lambda one: one.partition), min_size=1, max_size=4))
+def test_log_ends_are_read_as_they_were_written_last(looks: list[list[LogSample]]) -> None:
+    store = FakeObjectStore()
+    ours = writer(store)
+    for number, logs in enumerate(looks):
+        now = replace(known(1000 + number, {"g": {P: number}}, t="id"), logs={one.partition: one for one in logs})
+        ours.write(now)
+        assert PositionLog(store, "taipei").newest() == now
+
+
+def test_a_log_that_has_not_moved_is_not_written_again() -> None:
+    ours = writer(FakeObjectStore())
+    logs = {P: LogSample(P, LogRange(0, 5, 5), 900), Q: LogSample(Q, LogRange(0, 7, 7), 900)}
+    assert ours.write(KnownPositions(1000, {}, {}, logs)).rows == 2
+    assert ours.write(KnownPositions(2000, {}, {}, logs)).rows == 0
+    assert ours.write(KnownPositions(3000, {}, {}, {P: LogSample(P, LogRange(0, 6, 6), 2900)})).rows == 2
+
+
+def test_what_an_earlier_drkit_has_stored_is_read() -> None:
+    """Objects of version 1 have no log ends, and were written until a moment ago by whoever is upgraded."""
+    store = FakeObjectStore()
+    key = "positions/taipei/20260101t000000.000000z-abcd/000000-1000.parquet"
+    store.objects[key] = (Path(__file__).parent / "positions-1.parquet").read_bytes()
+    newest = PositionLog(store, "taipei").newest()
+    assert newest == KnownPositions(
+        1000,
+        {"g": {P: PositionSample(P, 4, 999, RecordMark(4, (4).to_bytes(16, "big")), None)}},
+        {"t": "id"},
+    )
+
+
+def test_a_newer_version_is_refused() -> None:
+    store = FakeObjectStore()
+    writer(store).write(known(1000, {"g": {P: 1}}))
+    (key,) = store.objects
+    columns = pa.schema([pa.field("upstream", pa.int64())])
+    store.objects[key] = write_table("drkit.positions/3", columns, {"upstream": [1]}, {"as_of_ms": 1})
+    with pytest.raises(RefusedError, match=r"not a table drkit\.positions/2"):
+        PositionLog(store, "taipei").newest()
+
+
+def test_a_silence_is_noted_once_this_watch_has_seen_the_cluster() -> None:
+    store = FakeObjectStore()
+    ours, log = writer(store), PositionLog(store, "taipei")
+    ours.note_silence(Silence(500, 600))
+    assert log.silences() == []
+    ours.write(known(1000, {"g": {P: 1}}))
+    for _ in range(2):
+        ours.note_silence(Silence(2000, 5000))
+    assert log.silences() == [Silence(2000, 5000)]
+    newest = log.newest()
+    assert newest is not None
+    assert newest.as_of_ms == 1000, "a silence is no look"
+
+
+def test_silences_go_with_their_generation() -> None:
+    store = FakeObjectStore()
+    for number in range(4):
+        ours = writer(store)
+        ours.write(known(1000 + number, {"g": {P: number}}))
+        ours.note_silence(Silence(1500 + number, 1600))
+    writer(store).forget(10_000_000)
+    assert sorted(PositionLog(store, "taipei").silences()) == [Silence(1502, 1600), Silence(1503, 1600)]
+    assert len(store.objects) == 4

@@ -50,7 +50,7 @@ def test_the_command_that_an_error_names_goes_with_the_same_state(
 ) -> None:
     state = f"local:{tmp_path / 'state'}"
     assert cli.run(["--config", config, "--state", state, "--primary", "tokyo", "resume", "--yes"]) == ExitCode.REFUSED
-    assert f"drkit runs list shows the runs that there are (each with --state {state})" in capsys.readouterr().err
+    assert f"has brought this there, it is over (each with --state {state})" in capsys.readouterr().err
 
 
 def test_a_directory_that_others_may_write_to_is_refused(

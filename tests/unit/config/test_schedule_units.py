@@ -202,7 +202,7 @@ def test_a_service_of_systemd_has_one_unit_and_only_what_it_needs() -> None:
     assert unit["DynamicUser"] == ["yes"]
     assert unit["StateDirectory"] == ["drkit"]
     assert unit["LoadCredential"] == [
-        "etc-drkit-connect password:/etc/drkit/connect password",
+        "etc-drkit-connect_password:/etc/drkit/connect password",
         "etc-drkit-drkit.key:/etc/drkit/drkit.key",
     ]
     assert unit["EnvironmentFile"] == ["/etc/drkit/environment"]
@@ -312,6 +312,7 @@ def test_eventbridge_takes_the_schedules(every: str) -> None:
     model = session.get_service_model("scheduler").operation_model("CreateSchedule")
     schedules = [document for name, document in files.items() if name.startswith("schedule-")]
     assert len(schedules) == len(every.split(","))
+    assert model.input_shape is not None
     for document in schedules:
         validate_parameters(document, model.input_shape)
         # botocore leaves patterns to the service.
@@ -363,6 +364,14 @@ def test_a_path_of_the_configuration_that_would_be_another_line_of_a_unit(place:
     mtls = {"mechanism": "mtls", "certificate_file": "a", "key_file": path, "principal": "User:CN=a"}
     with pytest.raises(UsageError, match="printable"):
         render("systemd", found=service(**{place: mtls if place.endswith("auth") else path}))
+
+
+def test_two_secrets_never_stand_in_for_each_other() -> None:
+    found = service(
+        regions__tokyo__connect__password="file:/etc/a b", regions__taipei__connect__password="file:/etc/a_b"
+    )
+    with pytest.raises(UsageError, match="one name"):
+        render("systemd", found=found)
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1), min_size=1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from drkit.domain.health import (
     CanaryRefused,
@@ -17,8 +19,10 @@ from drkit.domain.health import (
     Silent,
     Unreachable,
 )
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import LogRange, TopicPartition
 from drkit.domain.lag import AtMost, Exactly, MirrorLag, NotKnown, PartitionLag
+from drkit.domain.log_samples import Horizon, Pace, Sighting
+from drkit.domain.loss import loss_without_source
 from drkit.domain.replay import exposure_without_source, replay_exposure
 from drkit.domain.status import LastRun, NotRead, RedirectStatus, Status, status_text, status_to_json
 
@@ -126,6 +130,20 @@ def test_text() -> None:
         "last run  run-1            failover, planned: succeeded, 2025-12-01T00:00:00+00:00",
         "  tokyo: 1 of 2 tasks of src\\x1b[2J have failed",
     ]
+
+
+def test_a_silent_primary_s_loss_is_told_with_the_age_of_what_it_goes_by() -> None:
+    p, at_ms = TopicPartition("t", 0), int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    seen = Sighting(LogRange(0, 100, 100), at_ms - 30_000, "watch", Pace(10.0, 20.0, 0))
+    lag = loss_without_source([p], {p: 99}, {p: seen}, Horizon(at_ms - 28_000, at_ms - 25_000, is_seen=True))
+    found = replace(STATUS, lag=lag)
+    loss = status_to_json(found)["exposure"]["loss"]
+    assert loss["records"]["certainty"] == "estimated"
+    assert (loss["seen_by"], loss["seen_seconds_ago"], loss["silent_seconds_ago"]) == (["watch"], 30.0, 25.0)
+    assert status_text(found).splitlines()[4] == (
+        "exposure  loss now         about 20 (at least 0, 100 at the highest rate seen) records, 2.0 s; "
+        "the source was seen 30 s ago"
+    )
 
 
 def test_text_of_what_could_not_be_read() -> None:

@@ -13,7 +13,8 @@ from drkit.engine.step import Mode
 from drkit.errors import DrkitError, LeaseHeldError, RefusedError, StoppedError, UnknownOutcomeError, UnreachableError
 from drkit.procedures.plan import Plan, Request
 from drkit.procedures.service import Service
-from drkit.reports.run_report import report
+from drkit.procedures.watch import Watch
+from drkit.reports.run_report import report, report_text
 from tests.fakes.move import FIRST, GROUP, Move, mirrored_service, operator, raising
 from tests.fakes.procedure import Watcher
 from tests.fakes.service import APPLICATION, SOURCE, TARGET, FakeService
@@ -244,3 +245,20 @@ def test_an_old_primary_that_dies_behind_the_redirect_holds_nothing_up(service: 
     assert move.resume().phase is Phase.SUCCEEDED
     checks = {check["name"]: check["outcome"] for check in move.state.steps["verify"].evidence["checks"]}
     assert (checks["target-logs"], checks["old-side"]) == ("ok", "not_checked")
+
+
+def test_a_disaster_move_reports_what_the_watch_lets_it_know_of_the_loss(service: FakeService) -> None:
+    watch = Watch(service.world, lambda: SOURCE, "host-1")
+    watch.look()
+    service.clock.sleep(5.0)
+    service.write(FIRST, 20)
+    watch.look()
+    service.source.is_dark = True
+    service.clock.sleep(2.0)
+    watch.look()
+    document = report(Move(service, Mode.DISASTER).run())
+    assert document["records_lost"] == {"known": 20, "unknown": True}
+    figures = (document[f"records_lost_{name}"] for name in ("at_least", "estimate", "highest"))
+    assert tuple(figures) == (20, 28, 28)
+    assert document["loss"]["seen_by"] == ["watch"]
+    assert "records lost       about 28 (at least 20, 28 at the highest rate seen)" in report_text(document)

@@ -22,7 +22,7 @@ from drkit.domain.health import (
     Verdict,
 )
 from drkit.domain.kafka import TopicPartition
-from drkit.domain.lag import Amount, AtMost, Exactly, MirrorLag, NotKnown, PartitionLag
+from drkit.domain.lag import Amount, AtMost, Estimated, Exactly, MirrorLag, NotKnown, PartitionLag
 from drkit.domain.lineage import Epoch, EpochState
 from drkit.domain.mode import FailoverMode
 from drkit.engine.step import Procedure
@@ -106,6 +106,18 @@ def test_groups_that_are_no_consumer_groups_are_named_and_refused_unless_accepte
     assert any("will not be carried over: shop.staging.jobs" in warning for warning in plan.warnings)
     bench.lose_the_source()
     assert bench.plan().warnings == (UNLISTED,)
+
+
+@pytest.mark.parametrize(("accepted", "is_allowed"), [(None, False), (899, False), (900, True), ("unknown", True)])
+def test_an_estimated_loss_is_lifted_by_what_it_may_come_to(bench: Bench, accepted: Any, *, is_allowed: bool) -> None:
+    bench.lose_the_source()
+    bench.readings.lost = Estimated(3, 120, 900, "at the rate seen last")
+    plan = bench.plan(accept_loss=accepted)
+    assert (not plan.refusals) == is_allowed
+    assert plan.document["forecast"]["records_lost"]["estimate"] == 120
+    assert plan.document["forecast"]["loss"]["records"]["highest"] == 900
+    if not is_allowed:
+        assert plan.document["flags"] == ["--accept-loss 900"]
 
 
 @pytest.mark.parametrize(("names", "said"), [([], "none"), (["a\x1b", "b"], r"a\x1b, b")])

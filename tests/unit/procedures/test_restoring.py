@@ -79,6 +79,8 @@ def test_what_differs_stays_without_replace_and_the_run_says_so() -> None:
     text = report_text(report.document)
     assert "as in the backup   no" in text
     assert "recovery time" not in text
+    replaced = restore_plan_text(shop.plan(manifest, replace=True).document)
+    assert f"    group {GROUP}: {FIRST} at 10 (was 2)" in replaced
 
 
 def test_one_group_is_set_back() -> None:
@@ -221,6 +223,19 @@ def _gone() -> None:
     raise UnreachableError("the broker is gone")
 
 
+def test_a_run_is_undone_also_while_the_backups_are_dark() -> None:
+    shop = Shop()
+    manifest = shop.back_up()
+    shop.lose_everything()
+    shop.service.source.on_next("create_acls", _gone)
+    with pytest.raises(StoppedError):
+        shop.restore(manifest, accept_positions=True)
+    for bucket in shop.service.buckets.values():
+        bucket.is_dark = True
+    assert shop.abort().exit_code is ExitCode.DONE
+    assert shop.cluster.committed == {}
+
+
 def test_groups_that_read_on_after_the_restore_are_where_they_belong() -> None:
     shop = Shop()
     manifest = shop.back_up()
@@ -256,6 +271,7 @@ def test_a_rebuilt_cluster_is_named_and_accepted() -> None:
     plan = shop.plan(manifest)
     assert flags(plan) == ["--accept-other-cluster", "--accept-positions"]
     assert "ANOTHER CLUSTER: cluster-new, the backup is of cluster-1" in restore_plan_text(plan.document)
+    assert any("the mirror knows" in note for note in plan.document["warnings"])
     accepted = {"accept_other_cluster": True, "accept_positions": True}
     assert shop.restore(manifest, **accepted).exit_code is ExitCode.DONE
     # Topic ids may agree by accident of a test: on another cluster no log is the same.

@@ -42,6 +42,7 @@ class FakeJob:
     runs: int = 0
     at_once: int = 0
     most_at_once: int = 0
+    is_closed: bool = False
 
     def newest(self) -> tuple[Good | None, Mapping[Kind, Good]]:
         return self.found, {} if self.found is None else {("topics", SOURCE): self.found}
@@ -54,6 +55,9 @@ class FakeJob:
             return self.script.pop(0)() if self.script else Covered()
         finally:
             self.at_once -= 1
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def fails(error: Exception) -> Callable[[], Covered]:
@@ -124,7 +128,11 @@ def test_a_job_that_covered_less_has_failed() -> None:
 
 
 def test_a_job_that_takes_longer_than_its_period_skips_and_counts() -> None:
-    job = FakeJob(TOPICS, [lambda: scene.clock.advance(3.5) or Covered()])  # type: ignore[func-returns-value]
+    def slow() -> Covered:
+        scene.clock.advance(3.5)
+        return Covered()
+
+    job = FakeJob(TOPICS, [slow])
     scene = Scene(job)
     scene.follow(job, 2)
     (record,) = scene.service.served().records
@@ -147,7 +155,12 @@ def test_the_age_at_the_start_is_that_of_the_newest_backup() -> None:
     scene = Scene(job)
     job.found = Good.found(scene.clock.now() - timedelta(days=2), scene.clock.now(), scene.clock.monotonic())
     before: list[Any] = []
-    job.script = [lambda: before.append(scene.service.served()) or Covered()]  # type: ignore[func-returns-value]
+
+    def first() -> Covered:
+        before.append(scene.service.served())
+        return Covered()
+
+    job.script = [first]
     scene.follow(job, 2)
     health = before[0].health
     assert not health["healthy"]
@@ -188,7 +201,12 @@ class Running:
         clock = InterruptibleClock(SystemClock(), self.interrupt)
         terms = Terms("host-1", jitter=0.0, call_seconds=call_seconds)
         service = BackupService("shop staging", jobs, terms, outside, clock, self.interrupt)
-        self.thread = threading.Thread(target=service.run, daemon=True)
+        self.left: tuple[str, ...] = ()
+
+        def run() -> None:
+            self.left = service.run()
+
+        self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
 
     def page(self, path: str) -> Page:
@@ -212,6 +230,8 @@ def test_a_job_that_hangs_holds_up_no_other_and_is_left_at_the_end() -> None:
         assert (stuck.runs, stuck.most_at_once) == (1, 1)
         assert running.page("/livez").status == 200
         assert running.end() < 3.0, "what hangs is not waited for longer than a call may take"
+        assert running.left == ("all",)
+        assert (stuck.is_closed, other.is_closed) == (False, True)
     finally:
         released.set()
 
@@ -229,6 +249,7 @@ def test_what_runs_when_the_signal_comes_is_finished() -> None:
     threading.Timer(0.2, may_end.set).start()
     running.end()
     assert [run["objects"] for run in running.shown] == [1]
+    assert running.left == ()
 
 
 def test_waiting_inside_a_job_is_left_when_the_signal_comes() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drkit.backup.position_log import PositionLog
 from drkit.backup.sync_archive import SyncArchive, archive_label
 from drkit.backup.topic_history import TopicHistory
 from drkit.domain.kafka import TopicPartition
+from drkit.domain.log_samples import LogSamples, Pace, Silence, horizon, sightings_of
+from drkit.domain.samples import Alone, PositionSample
 from drkit.errors import RefusedError, UnreachableError
 from drkit.procedures.watch import Look, Watch
+from tests.fakes.scripted import Fault
 from tests.fakes.service import ORDERS, SOURCE, TARGET, FakeService
 from tests.unit.config.sample import settings
 
@@ -126,6 +131,42 @@ def test_positions_without_a_record_do_not_take_every_turn() -> None:
     assert found == {0: True, 1: True, 2: False}
 
 
+def repeating(watched: Watched) -> PositionSample:
+    """A look at a service whose mirror may copy records again, with one group."""
+    service = watched.service
+    replication = service.settings.replication.model_copy(update={"exactly_once": False})
+    service.world = replace(service.world, settings=service.settings.model_copy(update={"replication": replication}))
+    watched.watch = Watch(service.world, lambda: SOURCE, "host-1")
+    return look_at(watched)
+
+
+def look_at(watched: Watched) -> PositionSample:
+    watched.look()
+    known = watched.positions().newest()
+    assert known is not None
+    return known.groups[GROUP][watched.first]
+
+
+def test_where_a_record_is_alone_is_looked_up_if_the_mirror_may_copy_again(watched: Watched) -> None:
+    watched.service.write(watched.first, 5)
+    watched.service.source.cluster.commit(GROUP, {watched.first: 3})
+    assert look_at(watched).alone is None, "with exactly-once nothing is copied twice, and the reading is spared"
+    watched.service.source.cluster.commit(GROUP, {watched.first: 2})
+    assert repeating(watched).alone == Alone(0, 5)
+
+
+def test_what_the_log_did_not_hold_yet_is_looked_up_later_and_not_in_every_look(watched: Watched) -> None:
+    watched.service.write(watched.first, 5)
+    watched.service.source.cluster.commit(GROUP, {watched.first: 3})
+    first = repeating(watched)
+    watched.service.write(watched.first, 300)
+    assert look_at(watched) == first
+    later = [look_at(watched) for _ in range(12)]
+    assert later[-1] == replace(first, alone=Alone(0, 204)), "the same position, first seen when it was"
+    assert [sample for sample in later if sample != first] == [later[-1]] * len([s for s in later if s != first])
+    assert watched.look().figures["sampled"] == 0, "all that is looked for is known"
+
+
 def test_offset_syncs_are_archived_and_kept_from_compaction(watched: Watched) -> None:
     watched.service.write(watched.first, 4)
     watched.service.carry(watched.first)
@@ -220,3 +261,118 @@ def test_which_region_is_primary_must_be_known_at_first_and_is_remembered_then(w
     known = watched.positions().newest()
     assert known is not None
     assert known.as_of_ms == int(watched.service.clock.now().timestamp() * 1000)
+
+
+def _logs(watched: Watched) -> LogSamples:
+    known = watched.positions().newest()
+    assert known is not None
+    return known.logs
+
+
+def test_log_ends_are_stored_with_their_pace_and_what_is_not_mirrored(watched: Watched) -> None:
+    watched.service.write(watched.first, 5)
+    assert watched.look().document()["logs"] == 2
+    watched.service.write(watched.first, 10)
+    watched.service.carry(watched.first)
+    watched.service.write(watched.first, 4)
+    watched.service.source.cluster.logs[watched.first].punch(17)
+    watched.look()
+    found = _logs(watched)
+    assert {p: one.log.end for p, one in found.items()} == {watched.first: 19, watched.second: 0}
+    moved, resting = found[watched.first], found[watched.second]
+    assert (moved.pace, resting.pace) == (Pace(2.8, 2.8, _now_ms(watched)), None)
+    assert moved.counted is not None
+    assert (moved.counted.from_offset, moved.counted.records, resting.counted) == (15, 3, None)
+    assert resting.at_ms == moved.at_ms - 5_000
+
+
+def _now_ms(watched: Watched) -> int:
+    return int(watched.service.clock.now().timestamp() * 1000)
+
+
+def test_log_ends_are_dated_before_they_are_read(watched: Watched) -> None:
+    watched.service.source.on_next("log_ranges", lambda: watched.service.clock.sleep(60.0))
+    watched.look()
+    assert {one.at_ms for one in _logs(watched).values()} == {_now_ms(watched) - 60_000}
+
+
+def test_another_watch_goes_on_with_the_pace_of_the_first(watched: Watched) -> None:
+    watched.look()
+    watched.service.write(watched.first, 50)
+    watched.service.clock.sleep(5.0)
+    Watch(watched.service.world, lambda: SOURCE, "host-2").look()
+    pace = _logs(watched)[watched.first].pace
+    assert pace is not None
+    assert pace.per_second == 10.0
+
+
+def test_a_topic_made_anew_is_another_log(watched: Watched) -> None:
+    watched.service.write(watched.first, 5)
+    watched.look()
+    watched.service.source.cluster.drop(ORDERS)
+    watched.service.source.cluster.create(ORDERS, 2)
+    watched.service.write(watched.first, 9)
+    watched.look()
+    assert _logs(watched)[watched.first].pace is None
+
+
+def test_log_ends_that_cannot_be_read_take_nothing_from_the_positions_and_keep_their_age(watched: Watched) -> None:
+    def refuse() -> None:
+        raise RefusedError("no leader")
+
+    watched.service.write(watched.first, 5)
+    watched.service.source.cluster.commit(GROUP, {watched.first: 3})
+    watched.look()
+    seen_ms = _now_ms(watched)
+    watched.service.source.cluster.commit(GROUP, {watched.first: 4})
+    for _ in range(2):
+        watched.service.source.on_next("log_ranges", refuse)
+        assert [error.message for error in watched.look().errors] == ["no leader"]
+    known = watched.positions().newest()
+    assert known is not None
+    assert known.committed == {GROUP: {watched.first: 4}}
+    assert sightings_of(known.logs, known.as_of_ms, "watch")[watched.first].at_ms == seen_ms
+    watched.look()
+    known = watched.positions().newest()
+    assert known is not None
+    assert sightings_of(known.logs, known.as_of_ms, "watch")[watched.first].at_ms == _now_ms(watched)
+
+
+def test_a_mirror_that_does_not_say_how_far_it_is_takes_nothing_from_what_is_known(watched: Watched) -> None:
+    watched.service.write(watched.first, 5)
+    watched.service.target.is_dark = True
+    watched.look()
+    found = _logs(watched)[watched.first]
+    assert (found.log.end, found.counted) == (5, None)
+
+
+def test_the_first_look_without_an_answer_is_noted(watched: Watched) -> None:
+    watched.look()
+    watched.service.source.is_dark = True
+    began_ms = _now_ms(watched) + 5_000
+    for _ in range(3):
+        assert watched.look().errors
+    assert watched.positions().silences() == [Silence(began_ms, began_ms)]
+
+
+def test_a_silence_that_cannot_be_stored_is_stored_later(watched: Watched) -> None:
+    watched.look()
+    watched.service.source.is_dark = watched.service.store.is_dark = True
+    began_ms = _now_ms(watched) + 5_000
+    assert watched.look().errors
+    watched.service.store.is_dark = False
+    assert watched.positions().silences() == []
+    assert watched.look().errors
+    assert watched.positions().silences() == [Silence(began_ms, began_ms)]
+
+
+def test_a_source_that_was_only_slow_is_looked_at_all_the_same(watched: Watched) -> None:
+    """The answer that the shorter deadline did not wait for comes within the longer one."""
+    watched.look()
+    watched.service.source.on_next("describe_cluster", Fault.NOT_ARRIVED)
+    assert watched.look().errors == ()
+    known = watched.positions().newest()
+    assert known is not None
+    assert known.as_of_ms == _now_ms(watched)
+    until = horizon(known.as_of_ms, watched.positions().silences(), known.as_of_ms + 9)
+    assert not until.is_seen

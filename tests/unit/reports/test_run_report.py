@@ -62,6 +62,7 @@ def run(
     *,
     mode: FailoverMode = FailoverMode.PLANNED,
     objectives: Mapping[str, Any] | None = None,
+    steps: Sequence[str] = STEPS,
 ) -> RunState:
     """A run with these events at these seconds."""
     plan = ev.RunPlanned(
@@ -69,7 +70,7 @@ def run(
         mode=mode,
         source="ap-east-2",
         target="ap-northeast-1",
-        steps=tuple(ev.StepIdentity(name, 1, name not in READING) for name in STEPS),
+        steps=tuple(ev.StepIdentity(name, 1, name not in READING) for name in steps),
         no_return_after="redirect",
         options={"accept_loss": "unknown"},
         objectives=objectives if objectives is not None else {"rto_seconds": 600.0},
@@ -169,6 +170,111 @@ def test_a_disaster_run_does_not_claim_to_know_what_was_lost() -> None:
     assert document["records_lost"] == {"known": 0, "unknown": True}
     assert document["write_outage_seconds"] is None
     assert "records lost       unknown" in report_text(document)
+
+
+LOSS: dict[str, Any] = {
+    "records": {
+        "records": None,
+        "certainty": "estimated",
+        "at_least": 3,
+        "estimate": 120,
+        "highest": 900,
+        "reason": "at the rate seen last",
+    },
+    "seconds": 1.25,
+    "seen_seconds_ago": 9.5,
+    "seen_by": ["watch"],
+    "silent_seconds_ago": 7.0,
+    "partitions": {
+        "orders\x1b": {
+            "0": {
+                "records": {"records": None, "certainty": "unknown", "at_least": 2, "reason": "seen once"},
+                "seconds": None,
+                "at_most_when_seen": 2,
+                "end_seen": 11,
+                "seen_seconds_ago": 9.5,
+                "offsets_per_second": None,
+            },
+            "1": {
+                "records": {"records": None, "certainty": "estimated", "at_least": 1, "estimate": 4, "highest": 90},
+                "seconds": 0.5,
+                "at_most_when_seen": 3,
+                "end_seen": 11,
+                "seen_seconds_ago": 9.5,
+                "offsets_per_second": 8.0,
+            },
+        }
+    },
+    "left_out": 7,
+}
+
+
+def lost(
+    *, never: int | None = 0, loss: Mapping[str, Any] | None = LOSS, orphans: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The report of a disaster run with this loss."""
+    evidence = {
+        **EVIDENCE,
+        "cut": {**EVIDENCE.get("cut", {}), "loss": loss},
+        "translate-offsets": {"offsets": {**OFFSETS, "never_mirrored": never}},
+        "plan-failback": {} if orphans is None else {"orphans": orphans},
+    }
+    steps = (*STEPS, "plan-failback")
+    events = [*done(*steps, evidence=evidence), FINISHED]
+    return report(run(events, mode=FailoverMode.DISASTER, objectives={"rpo_records": 2}, steps=steps))
+
+
+def figures(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        document["records_lost"]["known"],
+        *(document[f"records_lost_{name}"] for name in ("at_least", "estimate", "highest")),
+        document["records_lost"]["unknown"],
+    )
+
+
+def test_a_disaster_run_whose_source_was_seen_says_what_is_known_of_its_loss() -> None:
+    document = lost()
+    assert figures(document) == (3, 3, 120, 900, True)
+    assert document["loss"] == LOSS
+    assert figures(lost(never=2)) == (5, 5, 122, 902, True)
+    assert figures(lost(never=None)) == (3, 3, None, None, True)
+    assert figures(lost(loss=None)) == (0, 0, None, None, True)
+
+
+def test_a_loss_that_is_known_to_be_too_large_has_missed_its_objective() -> None:
+    assert [one["met"] for one in lost()["objectives"]] == [False]
+    smaller = {**LOSS, "records": {**LOSS["records"], "at_least": 2}}
+    assert [one["met"] for one in lost(loss=smaller)["objectives"]] == [None]
+
+
+@pytest.mark.parametrize(
+    ("orphans", "expected"),
+    [
+        ({"records": 41, "certainty": "exact"}, (41, 41, 41, 41, False)),
+        ({"records": 41, "certainty": "at_most"}, (0, 0, None, 41, True)),
+        ({"records": None, "certainty": "unknown", "at_least": 0, "reason": "silent"}, (3, 3, 120, 900, True)),
+    ],
+    ids=["counted", "bounded", "still silent"],
+)
+def test_what_was_counted_behind_the_old_side_s_fence_is_the_loss(
+    orphans: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    assert figures(lost(orphans=orphans)) == expected
+
+
+def test_the_text_has_what_the_loss_goes_by_and_the_partitions_that_lost_most() -> None:
+    text = report_text(lost())
+    assert "records lost       about 120 (at least 3, 900 at the highest rate seen)" in text
+    lines = [line.strip() for line in text.splitlines()]
+    begin = lines.index("seen by watch, 9.5 s ago at the latest; known not to answer for 7.0 s")
+    assert [line.split() for line in lines[begin + 1 : begin + 7]] == [
+        ["the", "oldest", "of", "them", "about", "1.2", "s", "old", "when", "the", "source", "died"],
+        ["at", "the", "rate", "seen", "last"],
+        ["lost", "at", "least", "about", "at", "the", "highest", "rate", "at", "most", "when", "it", "was", "seen"],
+        ["orders\\x1b-0", "2", "unknown", "unknown", "2,", "9.5", "s", "ago"],
+        ["orders\\x1b-1", "1", "4", "90", "3,", "9.5", "s", "ago"],
+        ["and", "7", "more", "partitions;", "--output", "json", "has", "more"],
+    ]
 
 
 @pytest.mark.parametrize("text", [at(-5), "yesterday", "2026-11-23T15:00:06", 7, None])

@@ -26,7 +26,7 @@ def _take(service: FakeService) -> str:
 
 
 def _read(service: FakeService) -> ReadSnapshot:
-    return ReadSnapshot(service.world, SOURCE, PositionLog(service.store, SOURCE))
+    return ReadSnapshot(service.world, SOURCE, PositionLog(service.store, SOURCE), service.backup)
 
 
 def test_everything_is_stored_and_read_back(service: FakeService) -> None:
@@ -53,7 +53,12 @@ def test_everything_is_stored_and_read_back(service: FakeService) -> None:
 def test_the_newest_is_read_with_its_age(service: FakeService) -> None:
     read, context = _read(service), service.context(Mode.DISASTER)
     now = service.clock.now().isoformat()
-    assert read.confirm(context) == {"found": False, "watch": None, "looked_at": now}
+    assert read.confirm(context) == {
+        "found": False,
+        "watch": None,
+        "backup": {"groups": None, "logs": None},
+        "looked_at": now,
+    }
     first = _take(service)
     service.clock.sleep(5)
     second = _take(service)
@@ -94,7 +99,11 @@ def test_of_checkpoint_and_snapshot_the_newer_counts_per_partition(service: Fake
     service.checkpoint(service.settings.canary_group, partitions[0], 1, at_ms=now_ms)
     service.clock.sleep(9)
     dated = SourcePositions(
-        service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
+        service.world,
+        SOURCE,
+        CheckpointPositions(service.target, service.flow),
+        PositionLog(service.store, SOURCE),
+        service.backup,
     ).without_source()
     assert dated.committed == {"billing": {partitions[0]: 10, partitions[1]: 20, partitions[2]: 7}}
     assert dated.evidence == {"billing": "last known 8 s ago"}

@@ -32,7 +32,11 @@ UNDO = f"undo/{RUN_ID}/offsets-{TARGET}.json"
 
 def _step(service: FakeService, *, is_source_alive: bool = True, left: MirrorLag | None = None) -> TranslateOffsets:
     positions = SourcePositions(
-        service.world, SOURCE, CheckpointPositions(service.target, service.flow), PositionLog(service.store, SOURCE)
+        service.world,
+        SOURCE,
+        CheckpointPositions(service.target, service.flow),
+        PositionLog(service.store, SOURCE),
+        service.backup,
     )
     translator = service.translator(is_source_alive=is_source_alive)
     measured = None if left is None else lambda: left

@@ -219,3 +219,26 @@ def test_starts_of_tasks_come_from_the_status_topic() -> None:
     (blurred,) = Translator(target, later, lambda: {T0: 330}).translate({"g": {T0: 215}})
     assert isinstance(blurred.verdict, Bounded)
     assert blurred.verdict.at_most > 10
+
+
+def test_the_living_source_tells_which_copy_is_the_last_one() -> None:
+    """Every fourth offset is a marker; killed after six copies, the mirror went on at the fourth record."""
+    source, target = Followed("a"), Followed("b")
+    source.add(T0, [None if n % 4 == 3 else f"record {n}" for n in range(40)])
+    records = [entry for entry in source.logs[T0].entries if entry is not None]
+    for record in [*records[:6], *records[3:]]:
+        target.copy(record, T0)
+    for pair in ((0, 0), (8, 9), (38, 32)):
+        sync(target, *pair, at_ms=1_000_000 if pair == (0, 0) else 9_000_000)
+    status = target.logs.setdefault(STATUS, MemoryLog())
+    for at_ms in (0, 5_000_000):
+        status.entries.append(Record(STATUS, status.end, at_ms, b"status-task-flow-0", b'{"state": "RUNNING"}'))
+    known = {"history": SyncHistory(target, "syncs", StatusTopic(target, "status", "flow")), "exactly_once": False}
+    translator = Translator(target, mirrored=lambda: {T0: 38}, **known)  # type: ignore[arg-type]
+    dead = [row.verdict for row in translator.translate({f"g{n}": {T0: n} for n in range(10)})]
+    assert isinstance(dead[4], Bounded)
+    alive = replace(translator, source=source, history=SyncHistory(target, "syncs", translator.history.statuses))
+    found = {row.upstream: row.verdict for row in alive.translate({f"g{n}": {T0: n} for n in range(10)})}
+    assert found[4] == Exact(6, "record match: its last copy")
+    assert [verdict.downstream for verdict in found.values()] == [0, 1, 2, 6, 6, 7, 8, 9, 9, 10]
+    assert all(isinstance(verdict, Exact) for verdict in found.values()), found

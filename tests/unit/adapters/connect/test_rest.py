@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import pytest
@@ -39,6 +40,9 @@ CALLS: Final[Mapping[str, Callable[[ConnectCluster], object]]] = {
 READS: Final = ("cluster_id", "connectors", "status", "config", "source_offsets")
 WRITES: Final = ("put", "stop", "resume", "restart_failed", "set_source_offsets")
 
+MISSING: Final = reply_json(404, {"error_code": 404, "message": "no connector"})
+NO_PATH: Final = reply(404, "<html>Error 404 Not Found</html>")
+"""Of a server that does not know its paths yet."""
 DRIP: Final = drip(b"HTTP/1.1 200 OK\r\n\r\n", b" ", every_seconds=0.1, drops=30)
 
 
@@ -153,7 +157,7 @@ def test_a_rebalance_that_does_not_end_is_refused_in_time(server: ScriptedHttpSe
 
 @pytest.mark.parametrize("name", WRITES)
 def test_what_is_not_there_cannot_be_changed(server: ScriptedHttpServer, name: str) -> None:
-    server.default = reply_json(404, {"message": "no connector"})
+    server.default = MISSING
     with pytest.raises(RefusedError, match="has no"):
         CALLS[name](_cluster(server))
 
@@ -169,7 +173,7 @@ def test_the_first_line_of_the_first_failure_is_kept(server: ScriptedHttpServer)
 
 
 def test_names_are_quoted_and_the_path_of_the_url_is_kept(server: ScriptedHttpServer) -> None:
-    server.default = reply_json(404, {})
+    server.default = MISSING
     ConnectCluster("here", f"{server.url}/connect/", SECONDS).status("a/b ?#")
     assert [request.target for request in server.requests] == [
         "/connect/connectors/a%2Fb%20%3F%23/status",
@@ -189,15 +193,18 @@ def test_credentials_are_sent_and_never_shown(server: ScriptedHttpServer) -> Non
 HEALTHY: Final = reply_json(200, {"status": "healthy", "message": "Worker has completed startup and is ready."})
 STARTING: Final = reply_json(503, {"status": "starting", "message": "reading to the end of the config topic"})
 UNHEALTHY: Final = reply_json(500, {"status": "unhealthy", "message": "ensuring membership in the cluster"})
+MISTAKEN: Final = reply_json(200, {"status": "starting"})
 MISNAMED: Final = reply_json(200, {"status": "UP"})
-MISSING: Final = reply_json(404, {"message": "no connector"})
 
 
 @pytest.mark.parametrize(
     ("name", "health"),
     [
         *((name, STARTING) for name in ("config", "source_offsets", *WRITES[1:])),
-        *(("status", health) for health in (STARTING, UNHEALTHY, silence(3), reply_json(200, {"status": "starting"}))),
+        *(
+            ("status", health)
+            for health in (NO_PATH, STARTING, UNHEALTHY, silence(3), reply_json(200, {"status": "starting"}))
+        ),
     ],
 )
 def test_what_a_worker_that_is_not_ready_has_not_read_yet_is_not_taken_for_absent(
@@ -217,6 +224,29 @@ def test_what_it_waits_for_is_told(server: ScriptedHttpServer) -> None:
     server.default = STARTING
     with pytest.raises(UnreachableError, match="starting: reading to the end of the config topic"):
         ConnectCluster("here", server.url, 0.25).status("a")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_server_that_does_not_know_its_paths_yet_is_waited_for(server: ScriptedHttpServer, name: str) -> None:
+    server.default = NO_PATH
+    with pytest.raises(UnreachableError, match="is not ready"):
+        CALLS[name](ConnectCluster("here", server.url, 0.25))
+    server.reset(NO_PATH)
+    server.on_next(NO_PATH, NO_PATH, HEALTHY)
+    server.default = reply_json(200, {"kafka_cluster_id": "k", "offsets": [], **_status_document()})
+    with suppress(RefusedError):
+        CALLS[name](_cluster(server))
+    assert len(server.requests) > 3 - (name == "connectors")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_404_that_is_not_of_kafka_connect_says_nothing(server: ScriptedHttpServer, name: str) -> None:
+    """A proxy's, in front of a worker whose health it lets through."""
+    server.on_next(*[HEALTHY] * (name == "connectors"), NO_PATH, HEALTHY)
+    server.default = NO_PATH
+    with pytest.raises(RefusedError, match="with what drkit cannot read") as caught:
+        CALLS[name](_cluster(server))
+    assert not isinstance(caught.value, UnreachableError)
 
 
 def test_once_it_is_ready_it_is_asked_again(server: ScriptedHttpServer) -> None:
