@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -72,8 +72,8 @@ class StoredPart:
 class Manifest:
     """One backup of one region.
 
-    ``missing``: parts that were asked for and could not be read, each with the reason. ``earlier``: for parts that were
-    not asked for, the newest backup that had them when this one was taken. Times are the writer's, in UTC.
+    ``missing``: parts that were asked for and could not be read, or not all of them, with the reason. ``earlier``: for
+    parts that were not asked for, the newest backup that had them when this one was taken. Times are the writer's, UTC.
     """
 
     backup_id: str
@@ -155,7 +155,8 @@ def read_manifest(body: bytes, region: str, backup_id: str) -> Manifest:
         reason = str(error).partition("\n")[0]
         raise RefusedError(f"{name} cannot be read: {type(error).__name__}: {reason}", hint=_HINT) from error
     _require_in_place(manifest, region, backup_id, name)
-    return manifest
+    # In the order that people know, for JSON has them by their names.
+    return replace(manifest, parts={part: manifest.parts[part] for part in Part if part in manifest.parts})
 
 
 def _require_in_place(manifest: Manifest, region: str, backup_id: str, name: str) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from drkit.backup.vault import at_once, attempt
 from drkit.domain.connector_config import without_secrets
-from drkit.domain.inventory import ConnectorInventory, Inventory, LogInventory, Part, RedirectInventory
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.inventory import (
+    ConnectorInventory,
+    GroupInventory,
+    GroupType,
+    Inventory,
+    LogInventory,
+    Part,
+    RedirectInventory,
+)
+from drkit.domain.kafka import GroupState, TopicPartition
 from drkit.errors import DrkitError, RefusedError, UnreachableError
 from drkit.ports import ConnectReader, InventoryReader, KafkaReader, RedirectTarget, RegistryReader
+
+_FOREIGN: Final = {"share": GroupType.SHARE, "streams": GroupType.STREAMS}
+"""Protocol types of groups (``GroupType`` of Kafka, KIP-932 and KIP-1071)."""
 
 
 class HasConnect(Protocol):
@@ -48,7 +59,7 @@ class Region(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """What was read. ``errors``: parts that could not be, and why."""
+    """What was read. ``errors``: parts that could not be, or may lack something, and why."""
 
     inventory: Inventory
     errors: Mapping[Part, DrkitError] = field(default_factory=dict)
@@ -112,13 +123,20 @@ class _Reading:
             Part.TOPICS: self.region.reader.topics,
             Part.ACLS: self.region.reader.acls,
             Part.USERS: self.region.inventory.scram_users,
-            Part.GROUPS: self.region.inventory.group_inventory,
+            Part.GROUPS: self._groups,
             Part.LOGS: self._logs,
             Part.CONNECTORS: self._connectors,
             Part.REDIRECTS: self._redirects,
             Part.SCHEMAS: self._schemas,
         }
         return readers[part]()
+
+    def _groups(self) -> Mapping[str, GroupInventory]:
+        """Share and Streams groups are named with their type, and nothing else: they keep their positions elsewhere."""
+        found = dict(self.region.inventory.group_inventory())
+        for name, protocol in self.region.reader.foreign_groups().items():
+            found.setdefault(name, GroupInventory(name, _FOREIGN.get(protocol, GroupType.UNKNOWN), GroupState.UNKNOWN))
+        return {name: found[name] for name in sorted(found)}
 
     def _logs(self) -> Mapping[TopicPartition, LogInventory]:
         try:

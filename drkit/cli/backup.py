@@ -131,19 +131,22 @@ def list_backups(chosen: Chosen, region: str | None, output: str) -> None:
 
 @backup.command("show")
 @click.argument("reference", metavar="ID")
+@_what_option
 @_region_option
 @output_option
 @click.pass_obj
-def show_backup(chosen: Chosen, reference: str, region: str | None, output: str) -> None:
+def show_backup(
+    chosen: Chosen, reference: str, what: tuple[tuple[str, ...], ...], region: str | None, output: str
+) -> None:
     """Show a backup: its parts, their objects, what is missing, and which buckets have it.
 
-    ID may be the beginning of one that no other backup has, or `latest`.
+    ID may be the beginning of one that no other backup has, or `latest`. With --what, what is in these parts as well.
     """
     from drkit import bootstrap
     from drkit.cli.backup_text import show_text
 
     with bootstrap.open_service(chosen) as service:
-        document = service.backups.show(reference, region)
+        document = service.backups.show(reference, region, _asked(what) if what else ())
     click.echo(json.dumps(document) if output == "json" else show_text(document))
 
 

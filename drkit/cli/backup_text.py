@@ -77,6 +77,11 @@ def show_text(document: Mapping[str, Any]) -> str:
     ]
     lines += [f"  missing: {part}: {printable(reason)}" for part, reason in document["missing"].items()]
     lines += [f"  {part} were last backed up in {backup_id}" for part, backup_id in document["earlier"].items()]
+    for part, found in document["contents"].items():
+        lines += ["", part]
+        for name, fields in found.items():
+            lines.append(f"  {printable(name)}")
+            lines += [f"    {printable(field)}  {printable(value)}" for field, value in fields.items()]
     return "\n".join([*lines, *_notes(document)])
 
 
@@ -103,7 +108,9 @@ def diff_text(document: Mapping[str, Any]) -> str:
         f"  {one['part']}  {printable(one['name'])}  {printable(one['text'])}" for one in document["differences"]
     )
     lines += [f"  not compared: {part}: {printable(reason)}" for part, reason in document["unread"].items()]
-    lines += [f"  not compared: {part}: {reason}" for part, reason in document["left_out"].items()]
+    for reason in dict.fromkeys(document["left_out"].values()):
+        parts = ", ".join(part for part, why in document["left_out"].items() if why == reason)
+        lines.append(f"  not compared: {parts}: {reason}")
     return "\n".join([*lines, *_notes(document)])
 
 

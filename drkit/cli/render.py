@@ -138,7 +138,7 @@ def look_text(look: Mapping[str, Any]) -> str:
     """One look of the watch."""
     line = (
         f"{look['at']}  {look['source']}: {look['positions']} positions of {look['groups']} groups, "
-        f"{look['moved']} moved, {look['sampled']} records read ({look['left_over']} left over), "
+        f"{look['moved']} moved, {look['sampled']} records read ({look['left_over']} left over), {look['logs']} logs, "
         f"{look['archived_syncs']} syncs archived, {look['stored_bytes']:,} bytes in {look['seconds']:.2f} s"
     )
     return "\n".join([line, *(f"  problem: {printable(problem)}" for problem in look["problems"])])

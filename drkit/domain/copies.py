@@ -77,7 +77,7 @@ def to_be_known(course: Course, places: Sequence[int], offset: int) -> Alone | N
         start = min(start, stretch.source_start)
         if stretch.source_end < _NO_END:
             end = max(end, stretch.source_end)
-        elif not stretch.is_once:
+        elif not stretch.is_once or stretch.is_first:
             return None
     return Alone(start, end)
 

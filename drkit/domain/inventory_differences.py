@@ -59,13 +59,13 @@ def comparable(before: Inventory, after: Inventory) -> tuple[Part, ...]:
 def differences(before: Inventory, after: Inventory, parts: Collection[Part] | None = None) -> list[Difference]:
     """What differs in these parts, as far as both have them; None: all but the ends of logs, which always move."""
     wanted = set(Part) - {Part.LOGS} if parts is None else set(parts)
-    same_cluster = before.cluster_id == after.cluster_id
+    ids = before.cluster_id == after.cluster_id
     return sorted(
         (
             one
             for part in comparable(before, after)
             if part in wanted
-            for one in _compared(part, _things(part, before, same_cluster), _things(part, after, same_cluster))
+            for one in _compared(part, _without(part, before, ids), _without(part, after, ids))
         ),
         key=lambda one: (list(Part).index(one.part), one.name, one.field),
     )
@@ -82,11 +82,16 @@ def _compared(part: Part, before: Mapping[str, Fields], after: Mapping[str, Fiel
                 yield Difference(part, name, field, old.get(field), new.get(field))
 
 
-def _things(part: Part, inventory: Inventory, same_cluster: bool) -> Mapping[str, Fields]:
-    value = getattr(inventory, part.value)
-    if part is Part.TOPICS and not same_cluster:
-        return {name: {k: v for k, v in fields.items() if k != "id"} for name, fields in _topics(value).items()}
-    return _READ[part](value)
+def things(part: Part, inventory: Inventory) -> Mapping[str, Fields]:
+    """What is compared of a part that the inventory has: a topic, a group, ... by name, each with its fields."""
+    return _READ[part](getattr(inventory, part.value))
+
+
+def _without(part: Part, inventory: Inventory, ids: bool) -> Mapping[str, Fields]:
+    found = things(part, inventory)
+    if ids or part is not Part.TOPICS:
+        return found
+    return {name: {key: value for key, value in fields.items() if key != "id"} for name, fields in found.items()}
 
 
 def _topics(topics: Mapping[str, TopicDescription]) -> dict[str, Fields]:

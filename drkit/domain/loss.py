@@ -149,12 +149,14 @@ def loss_to_json(lag: MirrorLag, now_ms: int) -> dict[str, Any]:
     ``seen_seconds_ago``: of the partition that was not looked at for longest; None if one never was.
     ``silent_seconds_ago``: since when the source is known not to answer.
     """
+    # No partition is not "no record": whatever the source had was never mirrored.
+    records = lag.records if lag.partitions else NotKnown("nothing of the service was mirrored, or seen")
     ages = [None if one.sighting is None else _ago(one.sighting.at_ms, now_ms) for one in lag.partitions]
     known = [age for age in ages if age is not None]
     shown = sorted((one for one in lag.partitions if _highest(one.records) != 0), key=_order)
     return {
-        "records": amount_to_json(lag.records),
-        "seconds": None if lag.seconds is None else round(lag.seconds, 3),
+        "records": amount_to_json(records),
+        "seconds": None if isinstance(records, NotKnown) or lag.seconds is None else round(lag.seconds, 3),
         "seen_seconds_ago": max(known) if known and len(known) == len(ages) else None,
         "seen_by": sorted({one.sighting.origin for one in lag.partitions if one.sighting is not None}),
         "silent_seconds_ago": None if lag.horizon is None else _ago(lag.horizon.latest_ms, now_ms),

@@ -189,8 +189,9 @@ class OffsetMap:
         if self._is_compacted or not isinstance(self.translate(upstream, records, source), Bounded):
             return None
         bracket, place = self._range(upstream, records, source), self._course.before(upstream)
-        known = sample.first or sample.before
-        if known is None or bracket.low < self._log.start:
+        known, begin = sample.first or sample.before, self._course.first_mirrored
+        # The flow may have begun above the record: what looks like it is another one then.
+        if known is None or begin is None or known.offset < begin or bracket.low < self._log.start:
             return None
         at = max(0, bisect_left(self._down, bracket.low) - 1)
         request = max(self._log.start, self._down[at]), min(bracket.high + 1, self._log.end)

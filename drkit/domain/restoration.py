@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from drkit.domain.change_text import acl_text
 from drkit.domain.checks import listed
 from drkit.domain.fence import FenceScope, bindings_of_fence
 from drkit.domain.inventory import Inventory, Part
@@ -121,29 +122,32 @@ def _ground(change: Change) -> str:  # noqa: PLR0911 - one return per kind of ch
             return ""
 
 
-def restore_acls(backup: Collection[Acl], live: Collection[Acl], scope: FenceScope | None) -> Restoration:
+def restore_acls(backup: frozenset[Acl], live: frozenset[Acl], scope: FenceScope | None) -> Restoration:
     """Bindings that are missing, denials first: nobody gets in for a moment whom the backup keeps out.
 
     A fence that was put when the backup was taken is drkit's own, and no part of what the region is.
     """
     fence = _fence(backup, scope)
-    missing = [acl for acl in backup if acl not in live and acl not in fence and acl.is_known]
-    changes = tuple(CreateAcl(acl) for acl in sorted(missing, key=lambda acl: (acl.permission != "deny", acl)))
+    missing = backup - live - fence
+    unknown = sorted(acl for acl in missing if not acl.is_known)
+    known = missing - set(unknown)
+    changes = tuple(CreateAcl(acl) for acl in sorted(known, key=lambda acl: (acl.permission != "deny", acl)))
     notes = []
     if fence:
         notes.append(
             f"{len(fence)} ACLs of the backup are a fence of drkit's and are not restored: drkit fence put does it"
         )
-    unknown = sum(not acl.is_known for acl in backup)
-    if unknown:
-        notes.append(f"{unknown} ACLs of the backup have parts that drkit's client has no word for: kafka-acls.sh does")
-    more = sum(acl not in backup for acl in live)
+    stays = tuple(
+        Difference(Part.ACLS, acl_text(acl), "drkit's client has no word for a part of it: kafka-acls.sh adds it")
+        for acl in unknown
+    )
+    more = len(live - backup)
     if more:
         notes.append(f"{more} ACLs that the backup does not have stay")
-    return Restoration(changes, notes=tuple(notes), ground=grounded(changes))
+    return Restoration(changes, stays, notes=tuple(notes), ground=grounded(changes))
 
 
-def _fence(backup: Collection[Acl], scope: FenceScope | None) -> frozenset[Acl]:
+def _fence(backup: frozenset[Acl], scope: FenceScope | None) -> frozenset[Acl]:
     found = frozenset() if scope is None else bindings_of_fence(scope, backup)
     # What a fence pairs with its denials may be somebody's own where there are none.
     return found if any(acl.permission == "deny" for acl in found) else frozenset()

@@ -89,8 +89,10 @@ def restore_groups(backup: Groups, placements: Sequence[Placement], live: Groups
     changes: list[SetPositions] = []
     stays: list[Difference] = []
     active: list[str] = []
-    for name in sorted({placement.group for placement in placements}):
-        own = [placement for placement in placements if placement.group == name]
+    by_group: dict[str, list[Placement]] = {}
+    for placement in placements:
+        by_group.setdefault(placement.group, []).append(placement)
+    for name, own in sorted(by_group.items()):
         found = live.get(name)
         change, differences = _of_group(name, own, found, choice)
         stays += differences

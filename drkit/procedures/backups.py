@@ -11,9 +11,10 @@ from drkit.backup.manifest import BACKUP_ID, Manifest
 from drkit.backup.pruning import Pruning
 from drkit.backup.storing import Storing
 from drkit.backup.survey import Surveyed, parts_of, survey
+from drkit.backup.unseen import with_unseen
 from drkit.backup.vault import Listing, Vault, at_once, attempt, place_of
 from drkit.domain.inventory import Inventory, Part
-from drkit.domain.inventory_differences import comparable, differences
+from drkit.domain.inventory_differences import comparable, differences, things
 from drkit.domain.retention import Keep
 from drkit.domain.runs import RunState
 from drkit.errors import DrkitError, RefusedError, UsageError
@@ -76,12 +77,19 @@ class Backups:
             "notes": self._notes(listing),
         }
 
-    def show(self, reference: str, region: str | None = None) -> dict[str, Any]:
-        """``drkit.backup-show/1``: a backup by its id, the beginning of one, or ``latest``."""
+    def show(self, reference: str, region: str | None = None, parts: Collection[Part] | None = ()) -> dict[str, Any]:
+        """``drkit.backup-show/1``: a backup by its id, the beginning of one, or ``latest``.
+
+        ``parts``: whose contents are shown; None for all of them.
+        """
         self._require_region(region)
         manifest = self._vault.find(reference, region)
         listing = self._vault.listing(manifest.region)
-        return answers.shown(manifest, listing, self.world.clock.now(), self._notes(listing, manifest))
+        held = self._vault.load(manifest, parts)
+        return {
+            **answers.shown(manifest, listing, self.world.clock.now(), self._notes(listing, manifest)),
+            "contents": {part.value: things(part, held) for part in comparable(held, held)},
+        }
 
     def verify(
         self,
@@ -165,9 +173,9 @@ class Backups:
         storing = Storing(self._vault, self.world.clock)
         begun = storing.begin(region, cluster_id, wanted)
         progress(f"{region}: reading {', '.join(part.value for part in begun.asked)}")
-        surveyed = self._survey(region, wanted)
+        surveyed = with_unseen(self.world.regions[region], self._survey(region, wanted))
         for part, reason in surveyed.missing.items():
-            progress(f"{region}: {part.value} could not be read: {reason}")
+            progress(f"{region}: {part.value} {'lack something' if surveyed.has(part) else 'not read'}: {reason}")
         progress(f"{region}: storing backup {begun.backup_id}")
         stored = storing.commit(begun, surveyed)
         return RegionBackup(stored, self.world.clock.monotonic() - started)

@@ -79,7 +79,7 @@ class TopicCatalogue:
                 hint="rename the topic in the catalogue",
             )
         findings = hold_against(wanted, topics, settings.topic_prefix, [settings.canary_topic])
-        notes = ()
+        notes: tuple[str, ...] = ()
         if region != primary and self.world.regions[region].mirror is not None:
             notes = (f"{region} is the standby: the mirror makes the primary's topics there by itself",)
         return HeldTopics(region, settings.environment, tuple(findings), notes)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
 from typing import Final
 
+from drkit.backup.vault import at_once
 from drkit.domain.change_state import ClusterChange, Made, Stale, Standing, Topics, standing
 from drkit.domain.change_text import change_text
 from drkit.domain.kafka import Acl
@@ -84,9 +85,14 @@ class Provisioner:
         """
         outstanding = self.outstanding(changes)
         refused: dict[int, DrkitError] = {}
-        for batch, make in self._batches(outstanding):
-            progress(change_text(batch[0]) + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
-            refused.update(self._refusals(batch, make))
+        for kind, make in self._makers:
+            batches = _batches([change for change in outstanding if isinstance(change, kind)])
+            if batches:
+                progress(change_text(batches[0][0]) + (f" and {more} more" if (more := _count(batches) - 1) else ""))
+            ask = partial(self._refusals, make=make)
+            # A promotion may have to set configs of every topic while writes wait for it.
+            for found in at_once(ask, batches) if kind is SetConfig else map(ask, batches):
+                refused.update(found)
         failed = self._read_back(outstanding, refused)
         if refused and len(failed) == len(outstanding):
             raise next(iter(refused.values()))
@@ -97,21 +103,15 @@ class Provisioner:
             failed=failed,
         )
 
-    def _batches(
-        self, changes: Sequence[ClusterChange]
-    ) -> Iterable[tuple[Sequence[ClusterChange], Callable[[Sequence[ClusterChange]], None]]]:
-        for kind, make in (
+    @property
+    def _makers(self) -> Sequence[tuple[type[ClusterChange], Callable[[Sequence[ClusterChange]], None]]]:
+        """Topics come before what is set on them, and ACLs last."""
+        return (
             (CreateTopic, self._create_topic),
             (AddPartitions, self._add_partitions),
             (SetConfig, self._set_configs),
-        ):
-            of_kind = [change for change in changes if isinstance(change, kind)]
-            for _, batch in groupby(of_kind, key=_topic):
-                yield list(batch), make
-        bindings = [change for change in changes if isinstance(change, CreateAcl)]
-        if bindings:
-            # One request: KRaft makes its bindings together, so that nobody is shut out by the first half of them.
-            yield bindings, self._create_acls
+            (CreateAcl, self._create_acls),
+        )
 
     def _refusals(
         self, batch: Sequence[ClusterChange], make: Callable[[Sequence[ClusterChange]], None]
@@ -179,6 +179,18 @@ class Provisioner:
         acls = self.reader.acls() if any(isinstance(change, CreateAcl) for change in changes) else frozenset()
         topics = self.reader.topics() if not all(isinstance(change, CreateAcl) for change in changes) else {}
         return topics, acls
+
+
+def _batches(changes: Sequence[ClusterChange]) -> list[list[ClusterChange]]:
+    """One request each: per topic, and for all ACLs, so that nobody is shut out by the first half of them."""
+    by_topic: dict[str, list[ClusterChange]] = {}
+    for change in changes:
+        by_topic.setdefault(_topic(change), []).append(change)
+    return list(by_topic.values())
+
+
+def _count(batches: Sequence[Sequence[ClusterChange]]) -> int:
+    return sum(len(batch) for batch in batches)
 
 
 def _identities(changes: Iterable[ClusterChange]) -> frozenset[int]:

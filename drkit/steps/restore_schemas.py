@@ -86,7 +86,9 @@ class RestoreSchemas(RestorePart):
 
 
 def _levels(registry: RegistryInventory) -> dict[str | None, str]:
-    return {None: registry.compatibility, **registry.subject_compatibility}
+    levels: dict[str | None, str] = {None: registry.compatibility}
+    levels.update(registry.subject_compatibility)
+    return levels
 
 
 def _is_moved(change: Change, levels: Mapping[str | None, str]) -> bool:

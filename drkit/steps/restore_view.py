@@ -114,7 +114,7 @@ class RestoreView:
         if held is None or not self.takes(Part.ACLS):
             return Restoration()
         scope = fence_scope(self.world.settings, self.source)
-        return restore_acls([self._renamed(acl) for acl in held], self.ports.reader.acls(), scope)
+        return restore_acls(frozenset(map(self._renamed, held)), self.ports.reader.acls(), scope)
 
     def schemas(self) -> Restoration:
         """Schemas."""

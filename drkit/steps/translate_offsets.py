@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.lag import NO_RECORD, MirrorLag, NotKnown
+from drkit.domain.loss import loss_from_json
 from drkit.domain.objectives import Forecast, Limits, Refused, hold_against
 from drkit.domain.partition_tree import from_tree, to_tree
 from drkit.domain.positions import GroupPosition, by_group, never_mirrored, replay_amount, totals
@@ -138,18 +139,22 @@ class TranslateOffsets(Step[Translated]):
         """What the plan forecast is known now: raise ``RefusedError`` where it is more than was accepted."""
         objectives = self._world.settings.objectives
         limits = Limits(objectives.rpo_records, objectives.rpo_seconds, objectives.replay_records)
-        found = hold_against(self._forecast(positions), limits, context.accepted)
+        found = hold_against(self._forecast(context, positions), limits, context.accepted)
         if isinstance(found, Refused):
             raise RefusedError(
                 "; ".join(found.reasons),
                 hint=f"drkit resume {context.run_id} {' '.join(found.flags)} accepts this",
             )
 
-    def _forecast(self, positions: Sequence[GroupPosition]) -> Forecast:
+    def _forecast(self, context: RunContext, positions: Sequence[GroupPosition]) -> Forecast:
         replay = replay_amount(positions)
         if self._left is None:
             never = never_mirrored(positions)
             return Forecast(never, 0.0 if never == NO_RECORD else None, replay)
+        measured = context.of("cut").get("loss")
+        if measured is not None:
+            # When the mirror had stopped, and up to when the source was found dead: it does not grow any more.
+            return Forecast(*loss_from_json(measured), replay)
         lag = self._left()
         if not lag.partitions:
             return Forecast(NotKnown("nothing of the service was mirrored"), None, replay)

@@ -171,10 +171,14 @@ def _fill(admin: AdminClient) -> None:
     ]
     rules = [
         AclBinding(
-            *(ResourceType.TOPIC, _topic(number % TOPICS), ResourcePatternType.LITERAL, f"User:bench-{number}", "*"),
-            *(AclOperation.READ, AclPermissionType.ALLOW),
+            *(ResourceType.TOPIC, name, pattern, f"User:{user}", "*"),
+            *(AclOperation.ALL, AclPermissionType.ALLOW),
         )
-        for number in range(ACLS)
+        for name, pattern, user in [
+            # The first ACL on a topic hides it from everybody whom none names.
+            (_topic(0).rpartition(".")[0], ResourcePatternType.PREFIXED, "drkit"),
+            *((_topic(number % TOPICS), ResourcePatternType.LITERAL, f"bench-{number}") for number in range(ACLS - 1)),
+        ]
     ]
     made = [*admin.create_topics(topics, request_timeout=_SECONDS).values(), *admin.create_acls(rules).values()]
     for future in made:

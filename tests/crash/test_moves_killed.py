@@ -6,20 +6,24 @@ A kill is an exception that nothing catches; that a real SIGKILL leaves no more 
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from drkit.domain.kafka import Acl
 from drkit.domain.lifecycle import Phase
 from drkit.domain.lineage import EpochState
 from drkit.engine import failpoints
 from drkit.engine.step import Mode
 from drkit.errors import RefusedError, StoppedError
 from drkit.procedures.failover import NO_RETURN_AFTER, STEPS
+from drkit.steps.snapshot import TakeSnapshot
 from tests.crash.killing import Failpoints, killed
 from tests.fakes.move import FIRST, GROUP, Move, mirrored_service
-from tests.fakes.service import APPLICATION, FakeService
+from tests.fakes.service import APPLICATION, ORDERS, SOURCE, FakeService
 
+WRITE = Acl("topic", ORDERS, "literal", APPLICATION, "*", "write", "allow")
 CASES = [(mode, name) for mode, steps in STEPS.items() for name in failpoints.names(steps, NO_RETURN_AFTER)]
 ABORT_ONLY = [(mode, name) for mode, name in CASES if "undo" in name or "abort" in name]
 FORWARD = [case for case in CASES if case not in ABORT_ONLY and case[1] != "run:after-take-over"]
@@ -35,7 +39,7 @@ def world(service: FakeService) -> dict[str, Any]:
         **{
             region: (
                 deepcopy(cluster.committed),
-                {acl for acl in cluster.acls if acl.principal == APPLICATION and acl.permission == "deny"},
+                {acl for acl in cluster.acls if acl.principal == APPLICATION},
                 {p: log.end for p, log in cluster.logs.items() if "canary" not in p.topic},
             )
             for region, cluster in clusters.items()
@@ -46,7 +50,11 @@ def world(service: FakeService) -> dict[str, Any]:
 def begun(mode: Mode, name: str = "") -> tuple[FakeService, Move]:
     """A service whose move has not begun; in a disaster its source answers nobody, or whoever would fence it."""
     service = mirrored_service()
+    # What the mirror does not carry over, and promote does.
+    operators = {replace(WRITE, principal=who, operation="all") for who in ("User:drkit", "User:mirror")}
+    service.source.cluster.acls |= {WRITE, *operators}
     if mode is Mode.DISASTER:
+        TakeSnapshot(service.world, SOURCE).apply(service.context(), None)
         service.checkpoint(GROUP, FIRST, 10, downstream=10)
         service.source.is_dark = not name.startswith("fence-producers:")
     return service, Move(service, mode)
@@ -56,6 +64,7 @@ def begun(mode: Mode, name: str = "") -> tuple[FakeService, Move]:
 def test_killed_and_resumed(points: Failpoints, mode: Mode, name: str) -> None:
     calm, move = begun(mode, name)
     ended = move.run().phase
+    assert WRITE in calm.target.cluster.acls
     service, again = begun(mode, name)
     killed(points, name, again.run)
     if name != "run:after-finish":

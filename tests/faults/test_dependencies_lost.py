@@ -25,7 +25,7 @@ from tests.e2e.world import PRIMARY, STANDBY
 from tests.fakes.http_server import Request, Responder, ScriptedHttpServer, aws_error, forward, http_server, reply
 from tests.waiting import PATIENCE_SECONDS, eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(600)]
 
 JSON = ("--output", "json")
 MOVE = ("failover", "--to", STANDBY, "--yes", "--keep", *JSON)

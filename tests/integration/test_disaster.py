@@ -22,6 +22,14 @@ def test_a_disaster_under_load_loses_just_what_it_reports(tmp_path: Path) -> Non
     assert demo.code == ExitCode.DONE, demo.said
     document = demo.document
     assert set(document["promises"].values()) == {True}
-    assert document["run"]["records_lost"] == {"known": 0, "unknown": True}
+    run, ledger = document["run"], document["ledger"]
+    at_least, estimate, highest = (run[f"records_lost_{name}"] for name in ("at_least", "estimate", "highest"))
+    assert run["records_lost"] == {"known": at_least, "unknown": True}
+    assert at_least - ledger["unacknowledged"]["unknown"]["records"] <= ledger["lost"] <= highest
+    assert at_least <= estimate <= highest
+    # The watch beside it saw when there was no answer any more: a figure of seconds, whatever the run took.
+    assert highest <= 500 * 60
+    assert run["loss"]["seen_by"] == ["watch"]
+    assert run["loss"]["seen_seconds_ago"] is not None
     assert {len(offsets) for offsets in document["run"]["last_mirrored"].values()} == {6}
     assert document["ledger"]["acknowledged_at"].keys() == {"ap-east-2", "ap-northeast-1"}

@@ -23,7 +23,7 @@ from tests.e2e.world import PRIMARY, STANDBY, acls, connectors, group_offsets, r
 from tests.integration.held_up import held_up, interrupt, is_fenced, patient
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 JSON = ("--output", "json")
 MOVE = ("failover", "--to", STANDBY, "--yes", *JSON)

@@ -150,7 +150,9 @@ def sources(draw: st.DrawFn) -> tuple[int, list[int]]:
 def exactly_once(draw: st.DrawFn) -> History:
     """A flow with transactions: every record once, markers and aborted copies in between."""
     length, records = draw(sources())
-    mirrored = records if draw(often) else records[: draw(st.integers(0, len(records)))]
+    # A flow may begin at the latest record of then.
+    begun = records[draw(st.integers(0, len(records))) :] if draw(sometimes) else records
+    mirrored = begun if draw(often) else begun[: draw(st.integers(0, len(begun)))]
     target: list[int | None] = []
     syncs = _transactions(draw, mirrored, target)
     history = History(
@@ -158,7 +160,7 @@ def exactly_once(draw: st.DrawFn) -> History:
         tuple(target),
         _some(draw, syncs),
         mirrored[-1] if mirrored else None,
-        length if mirrored == records else None,
+        length if mirrored == begun else None,
         exactly_once=True,
         source=tuple(records),
     )
@@ -182,7 +184,7 @@ def at_least_once(draw: st.DrawFn) -> History:
     syncs: list[tuple[int, int]] = []
     removed: set[int] = set()
     starts: list[int] = []
-    position = end = 0
+    position = end = draw(st.sampled_from(records)) if records and draw(sometimes) else 0
     for number in range(draw(st.integers(1, 4))):
         if number:
             # A task starts again where the one before had committed: never above what it had copied, and what is
@@ -207,7 +209,7 @@ def at_least_once(draw: st.DrawFn) -> History:
         exactly_once=False,
         source=tuple(records),
         removed=frozenset(removed),
-        committed=draw(st.sampled_from([position - 1, *copied])) if position + len(copied) else None,
+        committed=draw(st.sampled_from([position - 1, *copied])) if names else None,
         starts=tuple(starts) if knows_starts else None,
         starts_known_from=draw(st.sampled_from([0, 0, 0, 1, 3])),
         is_hole_free=hole_free,

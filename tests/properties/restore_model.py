@@ -138,7 +138,7 @@ class Region:
             topics
             + restore_schemas(backup.schemas, live.schemas, choice)
             + restore_groups(backup.groups or {}, placed, groups, choice)
-            + restore_acls(backup.acls or (), live.acls, None)
+            + restore_acls(backup.acls or frozenset(), live.acls, None)
         )
 
     @property

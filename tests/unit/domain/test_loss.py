@@ -169,6 +169,11 @@ def test_the_document_has_the_totals_and_the_partitions_that_may_have_lost_somet
     assert loss_from_json(None) == (NotKnown("the loss was not measured"), None)
 
 
+def test_no_partition_is_not_no_record() -> None:
+    records, seconds = loss_from_json(loss_to_json(MirrorLag((), UNTIL), 20_000))
+    assert (records, seconds) == (NotKnown("nothing of the service was mirrored, or seen"), None)
+
+
 def test_the_document_is_bounded_and_the_highest_losses_are_in_it() -> None:
     document = loss_to_json(found(*range(100, 250)), 20_000)
     assert (sum(map(len, document["partitions"].values())), document["left_out"]) == (100, 50)

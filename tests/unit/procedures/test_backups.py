@@ -21,7 +21,7 @@ from tests.fakes.service import ORDERS, SOURCE, TARGET, FakeService
 from tests.unit.config.sample import changed, settings
 
 P0 = TopicPartition(ORDERS, 0)
-RULE = Acl("topic", "orders", "literal", "User:orders", "*", "write", "allow")
+RULE = Acl("topic", "orders", "prefixed", "User:orders", "*", "write", "allow")
 
 
 @pytest.fixture(name="service")
@@ -88,7 +88,29 @@ def test_a_part_that_may_not_be_read_is_missing_and_the_others_are_not(service: 
     document = found.document()
     assert document["backups"][0]["missing"] == {"acls": "not allowed"}
     assert document["backups"][0]["parts"].keys() >= {"topics", "groups", "logs"}
-    assert any("acls could not be read: not allowed" in line for line in said)
+    assert any("acls not read: not allowed" in line for line in said)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("topic", ORDERS), ("group", "unheard-of")])
+def test_what_drkit_may_not_see_is_said(service: FakeService, backups: Backups, kind: str, name: str) -> None:
+    """The first ACL on a resource hides it from everybody else, and no call fails."""
+    hidden = Acl(kind, name, "literal", "User:orders", "*", "all", "allow")
+    service.source.cluster.acls.add(hidden)
+    found = backups.run()
+    missing = found.document()["backups"][0]["missing"]
+    assert not found.is_complete
+    assert missing.keys() == ({"topics", "groups", "logs"} if kind == "topic" else {"groups"})
+    assert f"may not see 1 {kind} of taipei that ACLs name: {name}" in missing["groups"]
+    service.source.cluster.acls.add(Acl(kind, name, "literal", DRKIT, "*", "all", "allow"))
+    assert backups.run().is_complete
+
+
+def test_what_a_backup_holds_is_shown_where_it_is_asked_for(backups: Backups) -> None:
+    backups.run()
+    assert backups.show("latest")["contents"] == {}
+    contents = backups.show("latest", parts=[Part.GROUPS])["contents"]
+    assert contents == {"groups": {"billing": {"type": "classic", str(P0): "1"}}}
+    assert list(backups.show("latest", parts=None)["contents"])[:3] == ["topics", "acls", "users"]
 
 
 def test_what_is_asked_for_and_not_there_is_missing(backups: Backups) -> None:
@@ -244,7 +266,7 @@ def test_a_backup_equals_the_region_until_something_changes(service: FakeService
     found = backups.diff("latest", SOURCE)
     assert [(one.part, one.name, one.field, one.before, one.after) for one in found.found] == [
         (Part.TOPICS, "new\x1b[31m", "", None, "there"),
-        (Part.ACLS, "allow User:orders from * write on topic literal orders", "", "there", None),
+        (Part.ACLS, "allow User:orders from * write on topic prefixed orders", "", "there", None),
         (Part.GROUPS, "billing", str(P0), "1", "2"),
     ]
     assert [one.name for one in backups.diff("latest", SOURCE, parts=[Part.LOGS]).found] == ["new\x1b[31m-0", str(P0)]

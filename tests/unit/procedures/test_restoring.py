@@ -219,6 +219,65 @@ def test_what_somebody_committed_meanwhile_is_neither_overwritten_nor_undone() -
     assert f"stays of restore-groups: ['{GROUP}']" in report_text(report.document)
 
 
+def cut_off_before_any_position() -> Shop:
+    """A run whose positions are on record, and none of them committed: the broker went away."""
+    shop = Shop()
+    manifest = shop.back_up()
+    shop.lose_everything()
+    shop.service.source.on_next("commit_positions", _gone, _gone)
+    with pytest.raises(StoppedError, match="stopped at restore-groups: 2 of 2 groups were not written"):
+        shop.restore(manifest, accept_positions=True)
+    return shop
+
+
+def test_a_resumed_run_does_not_overwrite_what_somebody_has_committed() -> None:
+    shop = cut_off_before_any_position()
+    shop.cluster.commit(GROUP, {FIRST: 3})
+    with pytest.raises(StoppedError, match=f"1 positions have changed since .*: {GROUP} on {FIRST}"):
+        shop.resume()
+    assert shop.state["groups"] == {GROUP: {FIRST: CommittedPosition(3)}}
+
+
+def test_a_resumed_run_writes_no_group_while_one_has_members() -> None:
+    shop = cut_off_before_any_position()
+    shop.cluster.join(GROUP)
+    with pytest.raises(StoppedError, match="1 groups have members in taipei"):
+        shop.resume()
+    assert shop.cluster.committed == {}
+
+
+def test_undoing_leaves_positions_that_were_not_restored() -> None:
+    shop = Shop()
+    manifest = shop.back_up()
+    shop.cluster.committed[GROUP] = {SECOND: 8}
+    shop.cluster.acls.discard(DENIED)
+    before = shop.state
+    shop.service.source.on_next("create_acls", _gone)
+    with pytest.raises(StoppedError, match="restore-acls"):
+        shop.restore(manifest, parts=frozenset({Part.GROUPS, Part.ACLS}), topics=frozenset({ORDERS}))
+    assert shop.state["groups"][GROUP][FIRST].offset == 10
+    assert shop.abort().exit_code is ExitCode.DONE
+    assert shop.state == before
+
+
+def test_undoing_leaves_a_config_that_somebody_has_set_since() -> None:
+    shop = Shop()
+    manifest = shop.back_up()
+    shop.cluster.configs[PAYMENTS]["retention.ms"] = "7"
+    shop.cluster.acls.discard(DENIED)
+
+    def somebody() -> None:
+        shop.cluster.configs[PAYMENTS]["retention.ms"] = "9"
+        _gone()
+
+    shop.service.source.on_next("create_acls", somebody)
+    with pytest.raises(StoppedError, match="restore-acls"):
+        shop.restore(manifest, replace=True)
+    report = shop.abort()
+    assert shop.cluster.configs[PAYMENTS]["retention.ms"] == "9"
+    assert report.document["undone"]["restore-topics"]["kept"] == [f"retention.ms of {PAYMENTS}"]
+
+
 def _gone() -> None:
     raise UnreachableError("the broker is gone")
 

@@ -109,7 +109,7 @@ def _behind(service: FakeService) -> None:
 def _opened(service: FakeService, context: RunContext | None = None) -> Evidence:
     step, context = _promote(service), context or service.context(cut={"cut": {}})
     step.prepare(context)
-    step.apply(context, step.observe(context))
+    step.apply(context, None)
     found: Evidence = step.confirm(context)
     return found
 

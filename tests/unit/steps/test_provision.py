@@ -108,6 +108,19 @@ def test_the_one_config_that_is_refused_is_found_out(provisioner: Provisioner, k
     assert [one.change for one in made.failed] == [wrong]
 
 
+def test_configs_of_many_topics_are_set_side_by_side_and_each_answer_counts(
+    provisioner: Provisioner, kafka: FakeKafka
+) -> None:
+    names = [f"events-{number}" for number in range(20)]
+    for name in names:
+        kafka.cluster.create(name)
+    good = [SetConfig(name, "retention.ms", None, "500") for name in names]
+    wrong = SetConfig(names[7], "retention.mss", None, "1")
+    made = provisioner.apply([*good, wrong])
+    assert (list(made.made), [one.change for one in made.failed]) == (good, [wrong])
+    assert all(kafka.cluster.configs[name] == {"retention.ms": "500"} for name in names)
+
+
 def test_a_binding_that_is_refused_costs_its_request_only(provisioner: Provisioner, kafka: FakeKafka) -> None:
     def refuse() -> None:
         raise RefusedError("Invalid principal type")

@@ -10,7 +10,7 @@ import pytest
 
 from drkit.backup.position_log import PositionLog
 from drkit.domain.kafka import GroupOffsets, TopicPartition
-from drkit.domain.lag import Amount, Exactly, MirrorLag, NotKnown
+from drkit.domain.lag import Amount, Estimated, Exactly, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.objectives import Accepted
 from drkit.domain.offsets import Bounded, Floor
 from drkit.domain.partition_tree import to_tree
@@ -153,6 +153,20 @@ def test_what_a_dead_source_would_lose_is_held_against_the_objective_once_more(
             _step(service, is_source_alive=False, left=left).observe(replace(context, accepted=accepted))
         assert caught.value.hint == f"drkit resume {RUN_ID} {flag} accepts this"
     _apply(_step(service, is_source_alive=False, left=left), replace(context, accepted=Accepted(loss="unknown")))
+    assert service.target.cluster.committed.keys() == {GROUP}
+
+
+def test_what_was_measured_at_the_cut_is_gone_by_and_does_not_grow(
+    service: FakeService, partitions: list[TopicPartition]
+) -> None:
+    service.checkpoint(GROUP, partitions[0], 4)
+    records = amount_to_json(Estimated(1, 20, 30, "at the rate seen last"))
+    context = service.context(Mode.DISASTER, cut={"loss": {"records": records, "seconds": 2.0}})
+    later = _left(Estimated(1, 400, 500, "at the rate seen last"))
+    with pytest.raises(RefusedError, match=r"about 20 .* would be lost") as caught:
+        _step(service, is_source_alive=False, left=later).observe(replace(context, accepted=Accepted(loss=29)))
+    assert caught.value.hint == f"drkit resume {RUN_ID} --accept-loss 30 accepts this"
+    _apply(_step(service, is_source_alive=False, left=later), replace(context, accepted=Accepted(loss=30)))
     assert service.target.cluster.committed.keys() == {GROUP}
 
 
