@@ -26,12 +26,13 @@ class JsonServer:
     """A system with a REST interface. Redirects are not followed; a password is never shown.
 
     ``name`` names it in messages, ``setting`` is its part of the configuration, ``kind`` what it should be.
-    ``most_bytes``: of one answer.
+    ``credentials_hint``: what to do when it refuses them. ``most_bytes``: of one answer.
     """
 
     name: str
     kind: str
     setting: str
+    credentials_hint: str
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -69,7 +70,7 @@ class JsonServer:
         if status == http.HTTPStatus.NOT_FOUND:
             return None
         if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-            raise AuthError(f"{self.name} refused {what} ({status})", hint=f"check {self.setting}.username")
+            raise AuthError(f"{self.name} refused {what} ({status})", hint=self.credentials_hint)
         if http.HTTPStatus.MULTIPLE_CHOICES <= status < http.HTTPStatus.BAD_REQUEST:
             raise RefusedError(
                 f"{self.name} answered {what} with a redirect ({status})",

@@ -62,8 +62,8 @@ class Storing:
     vault: Vault
     clock: Clock
 
-    def begin(self, region: str, cluster_id: str, parts: Collection[Part]) -> Begun:
-        """Look at what there is, before the region is read. Raises as ``Vault.listing``."""
+    def begin(self, region: str, cluster_id: str, parts: Collection[Part], *, anew: bool = False) -> Begun:
+        """Look at what there is, before the region is read; ``anew``: use no earlier object. As ``Vault.listing``."""
         started, now = self.clock.monotonic(), self.clock.now().astimezone(UTC)
         listing = self.vault.listing(region)
         places = listing.backups
@@ -77,7 +77,7 @@ class Storing:
                 continue
             if part not in parts:
                 earlier[part] = found.backup_id
-            elif found.cluster_id == cluster_id and self._may_use(listing, found, part, now):
+            elif not anew and found.cluster_id == cluster_id and self._may_use(listing, found, part, now):
                 usable[part] = found
         backup_id = new_backup_id(now, after=newest)
         asked = tuple(part for part in Part if part in parts)

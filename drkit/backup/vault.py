@@ -23,6 +23,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _AT_ONCE = 16
+_REMEMBERED = 2000
+"""Manifests that a process remembers: a service reads another one at every turn, for months."""
 LATEST = "latest"
 """Names the newest backup."""
 
@@ -133,9 +135,13 @@ class Vault:
 
     def read(self, region: str, backup_id: str) -> Manifest:
         """A backup that is listed. Raises ``RefusedError`` if it is whole in no replica, or needs a newer drkit."""
-        if (region, backup_id) not in self._read:
-            self._read[region, backup_id] = self._first(lambda one: read_copy(one, region, backup_id))
-        return self._read[region, backup_id]
+        found = self._read.get((region, backup_id))
+        if found is None:
+            found = self._first(lambda one: read_copy(one, region, backup_id))
+            if len(self._read) >= _REMEMBERED:
+                self._read.clear()
+            self._read[region, backup_id] = found
+        return found
 
     def _first(self, read: Callable[[Replica], T]) -> T:
         """What the first replica answers that has it whole."""

@@ -94,9 +94,12 @@ def backup() -> None:
 @_what_option
 @click.option("--region", metavar="REGION", help="The region to back up [the primary].")
 @click.option("--all", "both", is_flag=True, help="Back up both regions.")
+@click.option("--anew", is_flag=True, help="Store also what did not change: after an object was damaged.")
 @output_option
 @click.pass_obj
-def run_backup(chosen: Chosen, what: tuple[tuple[str, ...], ...], region: str | None, both: bool, output: str) -> int:
+def run_backup(
+    chosen: Chosen, what: tuple[tuple[str, ...], ...], region: str | None, both: bool, anew: bool, output: str
+) -> int:
     """Back up a region, or both.
 
     What did not change since the newest backup is not stored again. Exit code 6 when the backup covers less than was
@@ -109,7 +112,7 @@ def run_backup(chosen: Chosen, what: tuple[tuple[str, ...], ...], region: str | 
         raise click.UsageError("--region and --all exclude each other")
     with bootstrap.open_service(chosen) as service:
         regions = list(service.settings.regions) if both else None if region is None else [region]
-        found = service.backups.run(_asked(what), regions, lambda line: click.echo(line, err=True))
+        found = service.backups.run(_asked(what), regions, lambda line: click.echo(line, err=True), anew=anew)
     document = found.document()
     click.echo(json.dumps(document) if output == "json" else run_text(document))
     return int(ExitCode.DONE if found.is_complete else ExitCode.VERIFICATION)

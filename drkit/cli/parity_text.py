@@ -48,7 +48,7 @@ def _rows(source: str, target: str, findings: Iterable[Mapping[str, Any]]) -> It
             f"  {finding['resource']}",
             finding["source"],
             finding["target"],
-            "would be made" if finding["does"] else printable(finding["person"]),
+            "would be made" if finding["does"] else f"for a person: {printable(finding['person'])}",
         )
         for finding in findings
     ]

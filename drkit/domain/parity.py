@@ -51,10 +51,10 @@ class Parity:
         """One line per kind, with the count and the command that shows or mends it."""
         found = [one for one in self.findings if one.severity is severity]
         counts = Counter(one.kind for one in found)
-        appliable = {one.kind for one in found if one.change is not None}
+        applicable = {one.kind for one in found if one.change is not None}
         command = f"drkit parity --from {self.source} --to {self.target}"
         return [
-            f"in {self.target}, {counts[kind]} {HEADLINES[kind]}: {command}{' --apply' if kind in appliable else ''}"
+            f"in {self.target}, {counts[kind]} {HEADLINES[kind]}: {command}{' --apply' if kind in applicable else ''}"
             for kind in Kind
             if counts[kind]
         ]

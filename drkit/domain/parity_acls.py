@@ -174,19 +174,23 @@ class _Comparison:
     def _operators(self, made: Iterable[Acl]) -> Iterator[Finding]:
         """What the mirror and drkit could do before somebody else's first ACL on the same resource."""
         patterns = {(a.resource_type, a.resource_name, a.pattern_type) for a in made if self._shuts_out(a)}
-        for resource_type, name, pattern in sorted(patterns):
+        wanted: list[Acl] = []
+        # Prefixes first: what one of them allows already needs no binding of its own.
+        for resource_type, name, pattern in sorted(patterns, key=lambda one: (one[2] != "prefixed", one)):
             for principal in sorted(set(self._rules.operators)):
                 need = Acl(resource_type, name, pattern, principal, "*", "all", "allow")
-                if not self._has(need):
-                    yield Finding(
-                        kind=Kind.OPERATOR_ACL,
-                        severity=Severity.NOTE,
-                        resource=acl_text(need),
-                        source="not compared",
-                        target=_MISSING,
-                        why="a resource without any ACL is open; its first one shuts out whoever it does not name",
-                        change=CreateAcl(need),
-                    )
+                if not self._has(need) and not any(_implies(other, need) for other in wanted):
+                    wanted.append(need)
+        for need in wanted:
+            yield Finding(
+                kind=Kind.OPERATOR_ACL,
+                severity=Severity.NOTE,
+                resource=acl_text(need),
+                source="not compared",
+                target=_MISSING,
+                why="a resource without any ACL is open; its first one shuts out whoever it does not name",
+                change=CreateAcl(need),
+            )
 
     def _denials(self, needed: Collection[Acl]) -> Iterator[Finding]:
         """Denials that only the target has: nothing that drkit or the mirror does takes one away."""

@@ -26,10 +26,12 @@ _UNLIMITED: Final = "-1"
 _MAY_BE_UNLIMITED: Final = ("retention.ms", "retention.bytes")
 """``TopicConfig`` of Kafka."""
 _MIN_INSYNC: Final = "min.insync.replicas"
+_CLEANUP: Final = "cleanup.policy"
+_UNCLEAN: Final = "unclean.leader.election.enable"
 _NEVER_COMPARED: Final = NameFilter((r"(follower|leader)\.replication\.throttled\.replicas",))
 """Names replicas by broker ids, which are each cluster's own."""
 _FOR_A_PERSON: Final[Mapping[str, str]] = {
-    "cleanup.policy": "it decides which records are removed",
+    _CLEANUP: "it decides which records are removed",
     "message.timestamp.type": "on a topic that is mirrored into it replaces the records' own timestamps",
     "message.timestamp.before.max.ms": "on a topic that is mirrored into it refuses old records",
     "message.timestamp.after.max.ms": "on a topic that is mirrored into it may refuse records",
@@ -130,6 +132,8 @@ def _configs(source: TopicDescription, copy: TopicDescription) -> Iterator[Findi
             continue
         severity = floor.severity if floor and here is not None else Severity.NOTE
         why = floor.why if floor else "the topic behaves differently"
+        if config == _CLEANUP:
+            severity, why = Severity.PROBLEM, "other records are removed"
         person = _person(source, copy, config)
         yield _finding(kind, severity, source, copy, config, why, person)
 
@@ -155,15 +159,19 @@ def _person(source: TopicDescription, copy: TopicDescription, config: str) -> st
     here = source.configs.get(config)
     if here is None:
         return "the source has its broker's default, which drkit does not know: set it on both sides"
-    if config in _FOR_A_PERSON:
-        return _FOR_A_PERSON[config]
-    if config == "unclean.leader.election.enable" and here != "false":
-        return "it trades acknowledged records for availability"
-    if config in _FLOORS and math.isnan(_number(config, here)):
+    if config in _FLOORS:
+        return _why_not_raised(source, copy, config, here)
+    if config == _UNCLEAN:
+        return "" if here == "false" else "it trades acknowledged records for availability"
+    # The mirror would have overwritten a value of the target's own: somebody has seen to it that it does not.
+    own = "the target has a value of its own" if config in copy.configs else ""
+    return _FOR_A_PERSON.get(config, own)
+
+
+def _why_not_raised(source: TopicDescription, copy: TopicDescription, config: str, wanted: str) -> str:
+    if math.isnan(_number(config, wanted)):
         return "it is no number"
-    if config == _MIN_INSYNC:
-        return _why_not_in_sync(source, copy, here)
-    return ""
+    return _why_not_in_sync(source, copy, wanted) if config == _MIN_INSYNC else ""
 
 
 def _why_not_in_sync(source: TopicDescription, copy: TopicDescription, wanted: str) -> str:

@@ -39,16 +39,19 @@ class Backups:
         parts: Collection[Part] | None = None,
         regions: Sequence[str] | None = None,
         progress: Progress = lambda _: None,
+        *,
+        anew: bool = False,
     ) -> BackupRun:
         """Back up these parts (None: all that a region has) of these regions (None: the primary), side by side.
 
-        Raises the error of the first region where nothing of any could be stored.
+        ``anew``: also what did not change is stored again. Raises the error of the first region where nothing of any
+        could be stored.
         """
         regions = [self.primary()] if regions is None else list(dict.fromkeys(regions))
         for region in regions:
             self._require_region(region)
         wanted = self.wanted(parts, regions)
-        found = at_once(lambda region: attempt(self._run, region, wanted[region], progress), regions)
+        found = at_once(lambda region: attempt(self._run, region, wanted[region], progress, anew), regions)
         failed = {region: one for region, one in zip(regions, found, strict=True) if isinstance(one, DrkitError)}
         backups = [one for one in found if isinstance(one, RegionBackup)]
         if not backups:
@@ -167,11 +170,11 @@ class Backups:
             found[region] = tuple(part for part in found[region] if part is not Part.REDIRECTS)
         return found
 
-    def _run(self, region: str, wanted: Collection[Part], progress: Progress) -> RegionBackup:
+    def _run(self, region: str, wanted: Collection[Part], progress: Progress, anew: bool) -> RegionBackup:
         started = self.world.clock.monotonic()
         cluster_id = self.world.settings.regions[region].cluster.cluster_id
         storing = Storing(self._vault, self.world.clock)
-        begun = storing.begin(region, cluster_id, wanted)
+        begun = storing.begin(region, cluster_id, wanted, anew=anew)
         progress(f"{region}: reading {', '.join(part.value for part in begun.asked)}")
         surveyed = with_unseen(self.world.regions[region], self._survey(region, wanted))
         for part, reason in surveyed.missing.items():

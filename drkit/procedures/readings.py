@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -207,7 +208,12 @@ class Readings:
         as_if_drained: bool = False,
     ) -> list[GroupPosition]:
         """Every group's position now, without writing it; ``as_if_drained``: as it will be once nothing is left."""
-        committed = self.committed(source, target, mode)
+        # Two regions: what MM2 wrote at one is read while the other names its groups' positions.
+        history = self.translator(source, target, mode).history
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="history") as pool:
+            reading = pool.submit(history.read)
+            committed = self.committed(source, target, mode)
+            reading.result()
         chosen = {group: offsets for group, offsets in committed.items() if not groups or group in groups}
         return self.placed(source, target, mode, chosen, as_if_drained=as_if_drained)
 

@@ -76,7 +76,8 @@ class BackupJob:
             last = self.world.vault.newest(region)
             for part in parts:
                 found = None if last is None else self._with(last, region, part)
-                if found is None:
+                # A part may be there and lack something all the same.
+                if found is None or part in found.missing:
                     is_whole = False
                     continue
                 clock = self.world.clock
@@ -110,7 +111,8 @@ def covered_by(run: BackupRun, began: float) -> Covered:
     for one in run.backups:
         stored, manifest = one.stored, one.stored.manifest
         for part, value in manifest.parts.items():
-            good[part, manifest.region] = Good(manifest.taken_at, began, rows=value.rows)
+            if part not in manifest.missing:
+                good[part, manifest.region] = Good(manifest.taken_at, began, rows=value.rows)
         stored_bytes += stored.written_bytes
         objects += len(manifest.parts.keys() - stored.unchanged) + 1
     problem = "; ".join(_lacking(run))
@@ -124,6 +126,7 @@ def _lacking(run: BackupRun) -> Iterator[str]:
     for one in run.backups:
         manifest = one.stored.manifest
         for part, reason in manifest.missing.items():
-            yield f"{part.value} of {manifest.region} are missing: {reason}"
+            lacks = "lack something" if part in manifest.parts else "are missing"
+            yield f"{part.value} of {manifest.region} {lacks}: {reason}"
         for label, error in one.stored.not_copied.items():
             yield f"{manifest.backup_id} is not in {label}: {error.message}"

@@ -15,7 +15,7 @@ from drkit.domain.run_steps import StepOutcome
 from drkit.domain.runs import RunState
 
 _SHOWN = 10
-_HEAD = ("lost", "at least", "about", "at the highest rate", "at most when it was seen")
+_HEAD = ("partition", "at least", "about", "at the highest rate", "at most when it was seen")
 _FIGURES = ("records_lost_at_least", "records_lost_estimate", "records_lost_highest")
 
 

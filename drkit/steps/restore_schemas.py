@@ -87,7 +87,7 @@ class RestoreSchemas(RestorePart):
 
 def _levels(registry: RegistryInventory) -> dict[str | None, str]:
     levels: dict[str | None, str] = {None: registry.compatibility}
-    levels.update(registry.subject_compatibility)
+    levels.update(registry.subject_compatibility.items())
     return levels
 
 

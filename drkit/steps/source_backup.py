@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from drkit.backup.manifest import Manifest
+from drkit.backup.vault import Listing
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.log_samples import Sighting, Sightings
@@ -26,6 +29,7 @@ class SourceBackup:
 
     world: World
     region: str
+    _listing: Listing | None = None
     _read: dict[Part, tuple[Manifest, Inventory] | DrkitError | None] = field(default_factory=dict)
 
     def groups(self) -> dict[str, dict[TopicPartition, Dated]]:
@@ -73,9 +77,17 @@ class SourceBackup:
         return self._read[part]
 
     def _load(self, part: Part) -> tuple[Manifest, Inventory] | None:
-        vault = self.world.vault
-        manifest = vault.newest(self.region, part)
-        # One of another cluster says nothing of this one.
-        if manifest is None or manifest.cluster_id != self.world.settings.regions[self.region].cluster.cluster_id:
-            return None
-        return manifest, vault.load(manifest, [part])
+        manifest = next((one for one in self._manifests() if part in one.parts), None)
+        return None if manifest is None else (manifest, self.world.vault.load(manifest, [part]))
+
+    def _manifests(self) -> Iterator[Manifest]:
+        """Backups of the cluster that was there, newest first; those that cannot be read are left out."""
+        cluster_id = self.world.settings.regions[self.region].cluster.cluster_id
+        if self._listing is None:
+            self._listing = self.world.vault.listing(self.region)
+        for place in reversed(self._listing.backups):
+            with suppress(DrkitError):
+                manifest = self.world.vault.read(*place)
+                # One of another cluster says nothing of this one.
+                if manifest.cluster_id == cluster_id:
+                    yield manifest

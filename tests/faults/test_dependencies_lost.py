@@ -101,13 +101,20 @@ def without_bucket(config: Path) -> Path:
 
 
 def settled(config: Path, *command: str, at: str | None = None) -> Freezing:
-    """Run it until it freezes or ends, as an operator does: again, while a mirror that has just begun runs nothing."""
+    """Run it until it freezes or ends, as an operator does: again, while a mirror that has just begun runs nothing.
+
+    And where Kafka Connect is too busy to answer while nothing has been done yet.
+    """
     deadline = time.monotonic() + 180
     while True:
         run = Freezing(*command, config=config, at=at)
-        if run.is_frozen() or "the target cannot take over" not in run.thawed().stderr:
+        if run.is_frozen():
             return run
-        stopped(run.thawed(), "stopped at check-health")
+        answer = run.thawed()
+        if "the target cannot take over" in answer.stderr:
+            stopped(answer, "stopped at check-health")
+        elif answer.code != ExitCode.REFUSED or "Kafka Connect at" not in answer.stderr:
+            return run
         assert time.monotonic() < deadline, run.thawed().said
 
 

@@ -184,7 +184,7 @@ def at_least_once(draw: st.DrawFn) -> History:
     syncs: list[tuple[int, int]] = []
     removed: set[int] = set()
     starts: list[int] = []
-    position = end = draw(st.sampled_from(records)) if records and draw(sometimes) else 0
+    position = end = draw(st.sampled_from(records)) if draw(sometimes) and records else 0
     for number in range(draw(st.integers(1, 4))):
         if number:
             # A task starts again where the one before had committed: never above what it had copied, and what is

@@ -190,8 +190,15 @@ class ConnectCluster:
 
     @property
     def _server(self) -> JsonServer:
-        name = f"Kafka Connect at {self.region}"
-        return JsonServer(name, "a Kafka Connect worker", "connect", self.url, self.username, self.password)
+        return JsonServer(
+            name=f"Kafka Connect at {self.region}",
+            kind="a Kafka Connect worker",
+            setting="connect",
+            credentials_hint="check connect.username",
+            url=self.url,
+            username=self.username,
+            password=self.password,
+        )
 
 
 def _is_of_connect(text: bytes) -> bool:

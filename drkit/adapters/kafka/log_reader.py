@@ -93,12 +93,13 @@ def merged(ranges: Iterable[ReadRange], *, gap: int = _READ_THROUGH_RECORDS) -> 
     return queues
 
 
-def _by_partition(batch: Sequence[Any]) -> Mapping[TopicPartition, Sequence[Any]]:
-    """The messages of a batch, in order, per partition."""
+def _by_partition(batch: Sequence[Any], topic: str | None) -> Mapping[TopicPartition, Sequence[Any]]:
+    """The messages of a batch, in order, per partition. ``topic``: of all of them, if there is but one."""
     kind = type(batch[0])
-    names, numbers = list(map(kind.topic, batch)), list(map(kind.partition, batch))
+    numbers = list(map(kind.partition, batch))
+    names = [topic] * len(batch) if topic is not None else list(map(kind.topic, batch))
     # They come in long runs of one partition.
-    if numbers.count(numbers[0]) == len(batch) == names.count(names[0]):
+    if numbers.count(numbers[0]) == len(batch) and (topic is not None or names.count(names[0]) == len(batch)):
         return {TopicPartition(names[0], numbers[0]): batch}
     found: dict[tuple[str, int], list[Any]] = {}
     for name, number, message in zip(names, numbers, batch, strict=True):
@@ -119,6 +120,8 @@ class RangeReader:
         lengths = [one.end - one.start for queue in self._queues.values() for one in queue]
         self._small = sum(lengths) <= _SMALL_RANGE_RECORDS * len(lengths)
         self._committed = committed
+        topics = {partition.topic for partition in self._queues}
+        self._topic = topics.pop() if len(topics) == 1 else None
 
     def messages(self) -> Iterator[Read]:
         """Every data message within the merged ranges, as they come, never none.
@@ -144,7 +147,7 @@ class RangeReader:
             client.close()
 
     def _take(self, client: Any, batch: Sequence[Any]) -> Iterator[Read]:
-        for partition, messages in _by_partition(batch).items():
+        for partition, messages in _by_partition(batch, self._topic).items():
             queue = self._queues.get(partition)
             if queue is None:
                 continue

@@ -218,6 +218,7 @@ class RestRegistry:
             name=f"the schema registry at {self.region}",
             kind="a schema registry's REST interface (Apicurio: it ends in /apis/ccompat/v7)",
             setting="schema_registry",
+            credentials_hint="check schema_registry.username",
             url=self.url,
             username=self.username,
             password=self.password,

@@ -269,3 +269,15 @@ def test_a_locked_object_is_stored_again_before_its_lock_ends(age_days: int, is_
     again = storing.commit(storing.begin("taipei", "cluster-1", ALL), Surveyed(FULL))
     assert again.unchanged == (frozenset(Part) if is_shared else frozenset())
     assert id_time(first.backup_id) < id_time(again.manifest.backup_id)
+
+
+def test_a_process_that_goes_on_for_months_remembers_no_more_and_more(
+    bench: VaultBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drkit.backup.vault._REMEMBERED", 3)
+    vault = bench.vault
+    for _ in range(8):
+        made = bench.backup(parts=[Part.USERS])
+        assert vault.find("latest") == made
+    assert len(vault.manifests()) == 8
+    assert len(vault._read) <= 3

@@ -126,6 +126,12 @@ def test_the_copy_that_a_sync_names_needs_nobody_to_have_looked() -> None:
     assert placed(WITH_THE_START, 3, None) == Exact(6, "record match: its last copy")
 
 
+def test_what_may_be_a_later_copy_keeps_the_certain_one_from_being_the_last() -> None:
+    named = ((0, 0), (4, 3), (8, 9), (38, 32))
+    assert placed(named, 3, None) == Bounded(3, 3, "record match: 2 records look the same")
+    assert placed(named, 3, Alone(0, 39)) == Exact(6, "record match: its last copy")
+
+
 def test_equal_records_are_not_taken_for_copies() -> None:
     # 8 looks like 4: the last that looks the same is at 9, and 5 and 6 would be lost there.
     found = placed(((0, 0), (9, 10), (38, 32)), 4, Alone(0, 8), alike=[4, 8])

@@ -183,6 +183,8 @@ def test_the_first_acl_of_an_open_resource_comes_with_the_mirrors_and_drkits() -
     assert _made(found) == [acl("topic", ORDERS, DRKIT, "all"), acl("topic", ORDERS, MIRROR, "all"), WRITE]
     somebodys = acl("topic", ORDERS, OTHER, "read")
     assert _made(_acls([WRITE, somebodys], [somebodys], open_by_default=True)) == [WRITE]
+    both = _acls([WRITE, acl("topic", PREFIX, APP, "read", pattern="prefixed")], open_by_default=True)
+    assert [one.resource_name for one in _made(both)] == [PREFIX, PREFIX, ORDERS, PREFIX]
     by_prefix = acl("topic", PREFIX, MIRROR, "all", pattern="prefixed")
     assert _made(_acls([WRITE], [by_prefix], open_by_default=True)) == [WRITE]
 
@@ -229,7 +231,7 @@ def _set(config: str, before: str | None, after: str) -> SetConfig:
         ("max.message.bytes", "9", "8", Kind.MESSAGE_SIZE, Severity.PROBLEM),
         ("retention.ms", "-1", "9", Kind.RETENTION, Severity.NOTE),
         ("retention.ms", "10", "9", Kind.RETENTION, Severity.NOTE),
-        ("compression.type", "snappy", "gzip", Kind.CONFIG, Severity.NOTE),
+        ("compression.type", "snappy", None, Kind.CONFIG, Severity.NOTE),
         ("unclean.leader.election.enable", "false", "true", Kind.CONFIG, Severity.NOTE),
     ],
 )
@@ -259,6 +261,7 @@ def test_more_than_on_the_source_is_left_alone(config: str, here: str, there: st
     ("config", "here", "there", "why"),
     [
         ("cleanup.policy", "compact", "delete", "decides which records are removed"),
+        ("compression.type", "snappy", "gzip", "the target has a value of its own"),
         ("message.timestamp.type", "LogAppendTime", None, "replaces the records' own timestamps"),
         ("unclean.leader.election.enable", "true", "false", "trades acknowledged records"),
         ("retention.ms", None, "9", "the source has its broker's default"),

@@ -106,3 +106,11 @@ def test_a_map_names_what_has_to_be_read() -> None:
     assert offsets.search(sample("e", "d", at=1), []) is None, "decided without"
     compacted = OffsetMap([(0, 0), (10, 6)], TargetLog(0, 7), Tail(None, None), exactly_once=True, is_compacted=True)
     assert compacted.search(sample("e", "d", at=8), range(1, 6)) is None, "the copy may be gone, and an equal one left"
+
+
+def test_a_record_below_the_first_that_is_known_to_be_mirrored_is_not_looked_for() -> None:
+    # The flow began somewhere between 0 and 10: what looks like 5 may be another record, and 7 be lost behind it.
+    offsets = OffsetMap([(10, 4), (20, 9)], TargetLog(0, 10), Tail(None, None), exactly_once=True)
+    assert isinstance(offsets.translate(5, range(10)), Bounded)
+    assert offsets.search(sample("e", None, at=5), range(10)) is None
+    assert offsets.search(sample("e", None, at=15), range(10)) is not None

@@ -231,6 +231,15 @@ def test_whole_backups_verify_and_damage_is_found_where_it_is(service: FakeServi
     assert {one["backup_id"] for one in backups.verify([first])["problems"]} == {first}
 
 
+def test_damage_does_not_outlive_a_backup_that_is_stored_anew(service: FakeService, backups: Backups) -> None:
+    first = backups.run().document()["backup_id"]
+    del service.buckets[SOURCE].objects[service.world.vault.find(first).parts[Part.ACLS].key]
+    shared = backups.run().document()["backup_id"]
+    anew = backups.run(anew=True).document()["backup_id"]
+    assert {one["backup_id"] for one in backups.verify(share=1.0)["problems"]} == {first, shared}
+    assert backups.verify([anew], share=1.0)["ok"] is True
+
+
 def test_a_sample_reads_some(backups: Backups) -> None:
     backups.run()
     assert backups.verify(share=0.25)["read_objects"] == 3

@@ -222,7 +222,8 @@ def test_a_run_of_the_bucket_does_not_go_on_in_a_directory(tmp_path: Path) -> No
         with pytest.raises(RefusedError, match=r"local:.* does not hold .*run.* does not go on without it") as caught:
             operator(glass.service).unfinished_run(named)
         assert "drkit failover --to REGION" in caught.value.hint
-    # Begun anew, the move finds done what that run has done.
+    # Begun anew, the move finds done what that run has done. (A run's id has its second.)
+    glass.service.clock.sleep(2)
     move = Move(glass.service)
     assert move.run().phase is Phase.SUCCEEDED
     assert glass.service.target.cluster.committed[GROUP][FIRST] == 10

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from drkit.domain.inventory import Part
 from drkit.domain.schedules import JobSpec, parse_jobs
 from drkit.errors import UnreachableError
 from drkit.procedures.backups import Backups
-from drkit.procedures.scheduled_jobs import BackupJob
+from drkit.procedures.scheduled_jobs import BackupJob, covered_by
 from tests.fakes.service import SOURCE, TARGET, FakeService
 from tests.unit.config.sample import settings
 
@@ -109,3 +112,14 @@ def test_a_bucket_that_is_dark_is_missing(service: FakeService) -> None:
     assert covered.good, "one bucket has it"
     service.clock.sleep(5.0)
     assert ages(service)[0] == 5.0
+
+
+def test_a_part_that_is_there_and_lacks_something_is_no_good_one(service: FakeService) -> None:
+    run = job(service).backups.run(None, [SOURCE])
+    (one,) = run.backups
+    manifest = replace(one.stored.manifest, missing={Part.TOPICS: "may not see orders"})
+    partly = replace(run, backups=[replace(one, stored=replace(one.stored, manifest=manifest))])
+    covered = covered_by(partly, 0.0)
+    assert covered.failure == ("incomplete", f"topics of {SOURCE} lack something: may not see orders")
+    assert ("topics", SOURCE) not in covered.good
+    assert ("acls", SOURCE) in covered.good
