@@ -1,8 +1,8 @@
 """In what two inventories differ: two backups, or a backup and a live region.
 
 Compared is what a restore can put right and what a client would notice. Not: who leads a partition and who is in sync,
-members and states of groups, leader epochs, offsets of connectors, and groups that are nowhere. Topic ids are compared
-on one cluster only: on another one they have to be others.
+members, states and types of groups (whoever joins a restored one makes its type), leader epochs, offsets of connectors,
+and groups that are nowhere. Topic ids are compared on one cluster only: on another one they have to be others.
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ def things(part: Part, inventory: Inventory) -> Mapping[str, Fields]:
 
 
 def _without(part: Part, inventory: Inventory, ids: bool) -> Mapping[str, Fields]:
-    found = things(part, inventory)
-    if ids or part is not Part.TOPICS:
-        return found
-    return {name: {key: value for key, value in fields.items() if key != "id"} for name, fields in found.items()}
+    left_out = {Part.TOPICS: "" if ids else "id", Part.GROUPS: "type"}.get(part, "")
+    return {
+        name: {key: value for key, value in fields.items() if key != left_out}
+        for name, fields in things(part, inventory).items()
+    }
 
 
 def _topics(topics: Mapping[str, TopicDescription]) -> dict[str, Fields]:

@@ -253,14 +253,16 @@ def test_what_runs_when_the_signal_comes_is_finished() -> None:
 
 
 def test_waiting_inside_a_job_is_left_when_the_signal_comes() -> None:
-    begun = threading.Event()
+    begun, is_known = threading.Event(), threading.Event()
 
     def waits() -> Covered:
         begun.set()
+        is_known.wait(PATIENCE_SECONDS)
         eventually(lambda: running.interrupt.signal_name, timeout_seconds=PATIENCE_SECONDS, because="a signal comes")
         raise InterruptedRunError("SIGTERM")
 
     running = Running(FakeJob(ALL, [waits]))
+    is_known.set()
     assert begun.wait(PATIENCE_SECONDS)
     running.end()
     assert running.shown == []

@@ -54,7 +54,7 @@ def test_acls_that_the_client_has_no_word_for_are_told_and_left() -> None:
     manifest = shop.back_up()
     shop.cluster.acls.clear()
     plan = shop.plan(manifest)
-    assert any("2 ACLs of the backup have parts" in note for note in plan.document["warnings"])
-    assert shop.restore(manifest).exit_code is ExitCode.DONE
+    assert ["no word for" in one["detail"] for one in plan.document["stays"]] == [True, True]
+    assert shop.restore(manifest).exit_code is ExitCode.VERIFICATION
     assert shop.cluster.acls
     assert all(acl.is_known for acl in shop.cluster.acls)
