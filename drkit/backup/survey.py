@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from drkit.backup.vault import at_once, attempt
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.connector_config import without_secrets
 from drkit.domain.inventory import (
     ConnectorInventory,
@@ -95,12 +96,7 @@ def survey(
     knowing which cluster it is, nothing of it is worth keeping.
     """
     found = region.reader.describe_cluster().cluster_id
-    if found != cluster_id:
-        raise RefusedError(
-            f"the cluster at {region.region} has id {found}, and regions.{region.region}.cluster.cluster_id is "
-            f"{cluster_id}",
-            hint="correct drkit.yaml if this is the cluster that is meant",
-        )
+    require_known_cluster(region.region, found, cluster_id)
     reading = _Reading(region, redirects)
     wanted = [part for part in Part if part in parts]
     inventory, errors = Inventory(region.region, cluster_id), {}
@@ -132,7 +128,7 @@ class _Reading:
         return readers[part]()
 
     def _groups(self) -> Mapping[str, GroupInventory]:
-        """Share and Streams groups are named with their type, and nothing else: they keep their positions elsewhere."""
+        """Share and Streams groups are named, with their type if it is known: they keep their positions elsewhere."""
         found = dict(self.region.inventory.group_inventory())
         for name, protocol in self.region.reader.foreign_groups().items():
             found.setdefault(name, GroupInventory(name, _FOREIGN.get(protocol, GroupType.UNKNOWN), GroupState.UNKNOWN))

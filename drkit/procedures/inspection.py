@@ -8,6 +8,7 @@ from typing import Any
 
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.health import Role
 from drkit.domain.kafka import GroupOffsets
 from drkit.domain.mode import FailoverMode
@@ -200,7 +201,4 @@ class Inspection:
     def _require_cluster(self, region: str) -> None:
         found = self._world.regions[region].reader.describe_cluster().cluster_id
         expected = self.settings.regions[region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}"
-            )
+        require_known_cluster(region, found, expected)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.health import RegionHealth, Role, health_to_json
 from drkit.domain.lag import NO_RECORD, Amount, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.loss import loss_to_json
@@ -233,11 +234,7 @@ class Planner:
     def _require_known(self, region: str) -> None:
         found = self.world.regions[region].reader.describe_cluster().cluster_id
         expected = self.world.settings.regions[region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
-                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
-            )
+        require_known_cluster(region, found, expected)
 
     def _foreign_groups(self, request: Request, source: str, mode: FailoverMode) -> tuple[str, ...]:
         """A warning that names the groups that will not be carried over. Raises ``RefusedError`` if not accepted."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from drkit.backup.position_log import PositionWriter, Written
 from drkit.backup.topic_history import TopicHistory
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.kafka import GroupOffsets, TopicPartition
 from drkit.domain.log_samples import Silence
 from drkit.domain.samples import GroupSamples, KnownPositions, PositionSample
-from drkit.errors import DrkitError, RefusedError, UnreachableError
+from drkit.errors import DrkitError, UnreachableError
 from drkit.procedures.log_watch import LogWatch
 from drkit.steps.fence_consumers import committed_in_scope
 from drkit.steps.world import World
@@ -160,8 +161,7 @@ class PositionWatch:
             found = ports.reader.describe_cluster().cluster_id
         self._is_silent, self._silence = False, None
         expected = self.world.settings.regions[self.region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(f"the cluster at {self.region} has id {found}, and {expected} is configured")
+        require_known_cluster(self.region, found, expected)
 
 
 def _ms(world: World) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.vault import LATEST
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
 from drkit.domain.restoration import RESTORABLE, Refusal
@@ -169,12 +170,7 @@ class Restoring:
     def _require_known(self, region: str) -> None:
         found = self.world.regions[region].reader.describe_cluster().cluster_id
         expected = self.world.settings.regions[region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
-                hint=f"drkit changes nothing on a cluster it does not know: if {region} was rebuilt, put the new id "
-                "into drkit.yaml",
-            )
+        require_known_cluster(region, found, expected)
 
     @staticmethod
     def _of_the_mirror(view: RestoreView) -> tuple[str, ...]:

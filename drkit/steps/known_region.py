@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.survey import survey
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.kafka import Acl, PartitionDescription, TopicDescription
 from drkit.errors import DrkitError, RefusedError, UsageError
@@ -38,11 +39,7 @@ def require_cluster(world: World, region: str) -> None:
     if region not in regions:
         raise UsageError(f"{region!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
     found, expected = world.regions[region].reader.describe_cluster().cluster_id, regions[region].cluster.cluster_id
-    if found != expected:
-        raise RefusedError(
-            f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
-            hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
-        )
+    require_known_cluster(region, found, expected)
 
 
 def as_it_is(world: World, region: str, parts: Collection[Part]) -> KnownRegion:

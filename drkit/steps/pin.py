@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.engine.step import Evidence, Mode, RunContext, Step
-from drkit.errors import RefusedError, StalePlanError
+from drkit.errors import StalePlanError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.world import World
 
@@ -43,9 +44,5 @@ class Pin(Step[None]):
     def _cluster_id(self, region: str) -> str:
         found = self._world.regions[region].reader.describe_cluster().cluster_id
         expected = self._world.settings.regions[region].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {region} has id {found}, and regions.{region}.cluster.cluster_id is {expected}",
-                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
-            )
+        require_known_cluster(region, found, expected)
         return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from drkit.domain.checks import Check, CheckOutcome, Verification, compared, verification_to_json
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.inventory import Part
 from drkit.domain.restoration import Restoration
 from drkit.engine.step import Evidence, RunContext, Step
-from drkit.errors import RefusedError, StalePlanError
+from drkit.errors import StalePlanError
 from drkit.steps.restore_part import PIN, RestorePart
 from drkit.steps.restore_view import RestoreView, digests, fingerprint
 from drkit.steps.verify import VerificationMissedError
@@ -56,12 +57,7 @@ class PinRestore(Step[None]):
         view = self._view
         found = view.ports.reader.describe_cluster().cluster_id
         expected = view.world.settings.regions[view.target].cluster.cluster_id
-        if found != expected:
-            raise RefusedError(
-                f"the cluster at {view.target} has id {found}, and regions.{view.target}.cluster.cluster_id is "
-                f"{expected}",
-                hint="drkit changes nothing on a cluster it does not know: correct the bootstrap address or the id",
-            )
+        require_known_cluster(view.target, found, expected)
         ground = context.of(PIN).get("ground")
         if ground is None:
             ground = digests(plan_all(self._parts, view).ground)

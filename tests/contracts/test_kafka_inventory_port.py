@@ -124,7 +124,8 @@ def test_a_share_group_has_no_inventory(kafka: KafkaBench) -> None:
     group = kafka.name()
     with kafka.share_member(group, kafka.topic()):
         assert group not in kafka.inventory.group_inventory()
-        assert kafka.reader.foreign_groups()[group] == "share"
+        # librdkafka's call that lists all groups leaves the protocol of a share group empty.
+        assert kafka.reader.foreign_groups()[group] in ("share", "")
 
 
 def test_names_are_any_text(kafka: KafkaBench) -> None:

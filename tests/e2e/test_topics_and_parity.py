@@ -107,8 +107,9 @@ def test_a_name_that_a_broker_takes_for_another_one_is_refused_by_it_and_by_drki
     alike = EVENTS.replace("parity-test.internal", "parity-test_internal")
     from confluent_kafka.admin import NewTopic
 
+    admin = _admin(sandbox, PRIMARY)
     with pytest.raises(KafkaException, match="collides with existing topic"):
-        _admin(sandbox, PRIMARY).create_topics([NewTopic(alike, 1, 1)])[alike].result(10)
+        admin.create_topics([NewTopic(alike, 1, 1)])[alike].result(10)
     Path(catalogue).write_text(
         "defaults: {partitions: 1, replication_factor: 1}\ntopics:\n  - {domain: parity-test, event: internal}\n"
         "  - {domain: parity-test, event: in_ternal}\n  - {domain: parity-test_in, event: ternal}\n"
@@ -126,7 +127,8 @@ def test_what_applications_need_is_carried_over_behind_the_fence(
             "topics", "create", "--yes", "--region", region, "--catalogue", catalogue, config=sandbox_config
         )
         assert created.code == ExitCode.DONE, created.said
-    for future in _admin(sandbox, PRIMARY).create_acls([to_binding(acl) for acl in ACLS]).values():
+    admin = _admin(sandbox, PRIMARY)
+    for future in admin.create_acls([to_binding(acl) for acl in ACLS]).values():
         future.result(10)
 
     found = drkit("parity", *JSON, config=sandbox_config)
