@@ -152,7 +152,8 @@ def binding(
 
 def name_the_new_cluster(box: Sandbox, status: dict[str, Any]) -> None:
     """What an operator does who has rebuilt a region: put the cluster's id into drkit.yaml."""
-    found = admin(status, PRIMARY).describe_cluster().result(10).cluster_id
+    client = admin(status, PRIMARY)
+    found = client.describe_cluster().result(10).cluster_id
     before, _, rest = box.config.read_text().partition(f"{PRIMARY}:")
     old = rest.split('cluster_id: "', 1)[1].split('"', 1)[0]
     assert old != found
