@@ -70,6 +70,10 @@ class Connection:
             "error_cb": self._remember,
             "socket.timeout.ms": int(timeout_seconds * 1000),
             "socket.connection.setup.timeout.ms": max(1000, int(timeout_seconds * 1000)),
+            # The other choice (KIP-899, librdkafka's default) forgets all brokers once none answers, and begins anew
+            # with whatever the bootstrap name leads to by then: it may be another cluster. Behind a broker that had
+            # been frozen, clients of librdkafka 2.16 then waited for brokers they had forgotten, as long as they lived.
+            "metadata.recovery.strategy": "none",
             # Errors are raised where they matter; librdkafka's own log lines would only disturb the terminal.
             "log_level": 0,
         }
