@@ -117,7 +117,7 @@ class Flow:
             found = checkpoints.newest()
             return all(wanted[p, end] in found for p, end in ends.items())
 
-        eventually(has_newest, timeout_seconds=40, because="MirrorMaker 2 emits checkpoints of new groups", every=0.5)
+        eventually(has_newest, timeout_seconds=120, because="MirrorMaker 2 emits checkpoints of new groups", every=0.5)
         found = checkpoints.newest()
         return {
             (p, u): found[group][p].downstream if p in found.get(group, {}) else 0 for (p, u), group in wanted.items()
