@@ -34,8 +34,7 @@ test: $(READY) ## the tests, on real brokers too
 	$(BIN)/python -m pytest -m 'sandbox and not shared and not long' --durations=15
 
 test-long: $(READY) ## offsets of every position, faults and a disaster, on real brokers: ten minutes
-	$(BIN)/python -m pytest -m 'long and parallel' -n 2 --durations=0
-	$(BIN)/python -m pytest -m 'long and not parallel' --durations=0
+	$(BIN)/python -m pytest -m long --durations=0
 
 simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off, and 500 of whole moves
 	DRKIT_HISTORIES=10000 $(BIN)/python -m pytest -q -n auto tests/properties/test_run_simulation.py \

@@ -24,7 +24,6 @@ _JVM: Final = (
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
 )
-_WORKER_SESSION_MS: Final = 3000
 _ARCHIVE_SECONDS: Final = 120.0
 _LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -124,9 +123,8 @@ class KafkaProcesses:
             replication_factor=1,
             secrets_directory=str(self._directory.secrets),
         )
-        quick = f"session.timeout.ms={_WORKER_SESSION_MS}\nheartbeat.interval.ms=1000\n"
         properties = self._directory.region(region.name) / "worker.properties"
-        write_atomically(properties, text + quick)
+        write_atomically(properties, text)
         return self._java(f"{region.name}/mirror", "org.apache.kafka.connect.cli.ConnectDistributed", str(properties))
 
     def _storage(self, region: RegionLayout) -> Path:
@@ -200,7 +198,5 @@ def broker_properties(region: RegionLayout, storage: Path, *, admin_password: st
         # A killed broker may register again only when its session is over: not after the default 9 s.
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "4000",
-        # The same for a killed worker, which a new one waits for.
-        "group.min.session.timeout.ms": str(_WORKER_SESSION_MS),
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())

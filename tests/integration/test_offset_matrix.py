@@ -20,7 +20,7 @@ from tests.e2e.world import PRIMARY, STANDBY
 from tests.integration.matrix_service import Flow, MatrixService
 from tests.integration.offset_truth import Score, table
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.parallel, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(420)]
 
 _ROUNDS = 6
 
