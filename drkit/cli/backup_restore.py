@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drkit.cli.options import Records, output_option
+from drkit.cli.options import Records, output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import ExitCode, RefusedError, UsageError
+from drkit.errors import ExitCode, RefusedError
 
 if TYPE_CHECKING:
     from drkit.domain.restore_request import RestoreRequest
@@ -72,10 +71,8 @@ def restore(chosen: Chosen, /, **options: Any) -> int:
     from drkit.cli.restore_text import restore_plan_text
 
     as_json, dry_run = options["output"] == "json", options["dry_run"]
-    if not dry_run and not options["yes"] and not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or --dry-run to see the plan"
-        )
+    if not dry_run and not options["yes"]:
+        require_terminal("add --yes, or --dry-run to see the plan")
     with bootstrap.open_service(chosen) as service:
         plan = service.restoring.plan(_request(options))
         if not as_json or not dry_run:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drkit.cli.options import Records, output_option
+from drkit.cli.options import Records, output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import DrkitError, ExitCode, UsageError
+from drkit.errors import DrkitError, ExitCode
 
 if TYPE_CHECKING:
     from drkit.engine.listener import RunListener
@@ -120,10 +119,8 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
     from drkit.procedures.plan import Request
 
     as_json, dry_run = options["output"] == "json", options["dry_run"]
-    if not dry_run and not options["yes"] and not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or --dry-run to see the plan"
-        )
+    if not dry_run and not options["yes"]:
+        require_terminal("add --yes, or --dry-run to see the plan")
     request = Request(
         procedure=procedure,
         target=options["target"],

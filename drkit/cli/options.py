@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from drkit.errors import UsageError
 
 output_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--output",
@@ -37,3 +40,9 @@ class Records(click.ParamType[int | str]):
             return int(value)
         self.fail(f"{value!r} is neither a number of records nor 'unknown'", param, ctx)
         return None
+
+
+def require_terminal(hint: str) -> None:
+    """Raise ``UsageError`` where there is nobody to ask. ``hint``: what makes asking unnecessary."""
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on, and --yes was not given", hint=hint)

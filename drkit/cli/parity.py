@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import ExitCode, RefusedError, UsageError
+from drkit.errors import ExitCode, RefusedError
 
 
 @click.command()
@@ -38,10 +37,8 @@ def parity(chosen: Chosen, source: str | None, target: str | None, is_applied: b
     from drkit.cli.parity_text import applied_text, parity_text
 
     as_json = output == "json"
-    if is_applied and not yes and not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or leave --apply out to look"
-        )
+    if is_applied and not yes:
+        require_terminal("add --yes, or leave --apply out to look")
     with bootstrap.open_service(chosen) as service:
         compared = service.parity.compare(source, target)
         document = compared.document

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from drkit.cli.options import Records, output_option
+from drkit.cli.options import Records, output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import UsageError
 
 if TYPE_CHECKING:
     from drkit.engine.listener import RunListener
@@ -134,8 +132,8 @@ def _continue(
     from drkit.cli.moves import carry_out
     from drkit.cli.render import report_text
 
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on, and --yes was not given", hint="add --yes")
+    if not yes:
+        require_terminal("add --yes")
     with bootstrap.open_service(chosen) as service:
         unfinished = replace(service.unfinished_run(run_id), accepted=accepted or {})
         if not yes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import output_option, require_terminal
 from drkit.config.chosen import Chosen
 from drkit.errors import ExitCode, RefusedError, UsageError
 
@@ -94,10 +93,8 @@ def create(
     """
     from drkit import bootstrap
 
-    if not dry_run and not yes and not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on, and --yes was not given", hint="add --yes, or --dry-run to see the plan"
-        )
+    if not dry_run and not yes:
+        require_terminal("add --yes, or --dry-run to see the plan")
     with bootstrap.open_service(chosen) as service:
         wanted = _wanted(chosen, service.settings, environment, catalogue)
         held = service.topics.hold(wanted, region)
