@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from drkit.adapters.kafka.failures import is_authentication, is_lost_handshake, 
 from drkit.adapters.kafka.msk_iam import oauth_settings
 from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
 from drkit.config.secrets import stand_in_of
-from drkit.errors import ConfigError, DrkitError
+from drkit.errors import ConfigError, DrkitError, RefusedError, UnreachableError
 
 MOVES: Final = (
     *("COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"),
@@ -21,6 +23,8 @@ MOVES: Final = (
 """A coordinator or a leader is just being made, or moves to another broker: asking again helps."""
 _AGAIN_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.005
+_LEFT_FACTOR: Final = 3.0
+"""How many times a call's deadline a client that was left is kept: its requests have a deadline each, and an answer."""
 
 ResolveSecret = Callable[[str], str]
 
@@ -59,7 +63,11 @@ def client_settings(cluster: Cluster, resolve_secret: ResolveSecret, *, token_se
 
 
 class Connection:
-    """One admin client, kept open, and what librdkafka last said about the connection."""
+    """One admin client, kept open as long as it is answered, and what librdkafka last said about the connection.
+
+    A client that was not answered is left for a new one, which has to find the same cluster: librdkafka forgets, for
+    good, brokers that a cluster has just not in service (decision 0011).
+    """
 
     def __init__(self, region: str, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.region = region
@@ -70,14 +78,15 @@ class Connection:
             "error_cb": self._remember,
             "socket.timeout.ms": int(timeout_seconds * 1000),
             "socket.connection.setup.timeout.ms": max(1000, int(timeout_seconds * 1000)),
-            # The other choice (KIP-899, librdkafka's default) forgets all brokers once none answers, and begins anew
-            # with whatever the bootstrap name leads to by then: it may be another cluster. Behind a broker that had
-            # been frozen, clients of librdkafka 2.16 then waited for brokers they had forgotten, as long as they lived.
+            # The other choice (KIP-899, librdkafka's default) begins anew by itself with whatever the bootstrap name
+            # leads to by then: it may be another cluster.
             "metadata.recovery.strategy": "none",
             # Errors are raised where they matter; librdkafka's own log lines would only disturb the terminal.
             "log_level": 0,
         }
         self._admin: Any = None
+        self._left: deque[tuple[float, Any]] = deque()
+        self._cluster_id: str | None = None
         self._lock = threading.Lock()
 
     def settings(self, **more: Any) -> dict[str, Any]:
@@ -89,13 +98,64 @@ class Connection:
 
     @property
     def admin(self) -> Any:
-        """The admin client; made at first use."""
-        with self._lock:
-            if self._admin is None:
-                from confluent_kafka.admin import AdminClient
+        """The admin client; made at first use, and anew behind one that was not answered.
 
-                self._admin = self.client(AdminClient)
-            return self._admin
+        Raises ``RefusedError`` where a new one finds another cluster than the one before, and what ``metadata`` raises.
+        """
+        with self._lock:
+            found = self._admin
+        if found is None:
+            from confluent_kafka.admin import AdminClient
+
+            found = self.client(AdminClient)
+            self._last_error = None
+            if self._cluster_id is not None:
+                self._metadata_of(found)
+            with self._lock:
+                self._admin = found
+        return found
+
+    def metadata(self) -> Any:
+        """The cluster's id, its brokers in service and its topics, as ``ClusterMetadata``: one request.
+
+        Raises ``UnreachableError`` where no broker is in service, as behind a controller that has lost touch with all
+        of them; ``RefusedError`` where it is another cluster than before. Unlike librdkafka's call for describing a
+        cluster, which then ends the process (decision 0011).
+        """
+        return self._metadata_of(self.admin)
+
+    def _metadata_of(self, admin: Any) -> Any:
+        asked = _in_thread(lambda: admin.list_topics(timeout=self.timeout_seconds))
+        found = self._wait("metadata", asked, admin)
+        if not found.brokers:
+            self._leave(admin)
+            raise UnreachableError(
+                f"{self.region} has no broker in service: its controller has lost touch with all of them",
+                hint="wait until its brokers are registered again, then run again",
+            )
+        if self._cluster_id not in (None, found.cluster_id):
+            self._leave(admin)
+            raise RefusedError(
+                f"another cluster answers at {self.region}: {found.cluster_id}; it was {self._cluster_id} before",
+                hint=f"see where regions.{self.region}.cluster.bootstrap leads to, then run again",
+            )
+        self._cluster_id = found.cluster_id
+        return found
+
+    def _leave(self, admin: Any) -> None:
+        """Have a new client made for the next call.
+
+        Destroyed while a request is under way, a client can take the process with it (``rd_assert`` in
+        ``rd_kafka_admin_response_parse``): it is kept until each of its requests has ended.
+        """
+        with self._lock:
+            if admin is None or self._admin is not admin:
+                return
+            now = time.monotonic()
+            self._admin = None
+            self._left.append((now, admin))
+            while now - self._left[0][0] > self.timeout_seconds * _LEFT_FACTOR:
+                self._left.popleft()
 
     def client(self, kind: Callable[[Mapping[str, Any]], Any], **more: Any) -> Any:
         """A client of the cluster; ``more`` as in ``settings``. Raises ``ConfigError`` for what librdkafka refuses."""
@@ -114,32 +174,41 @@ class Connection:
 
         ``again`` asks once more: a coordinator or a leader that is just being made or moved is waited for.
         """
+        return self._wait(what, future, self._admin, again)
+
+    def _wait(self, what: str, future: Any, admin: Any, again: Callable[[], Any] | None = None) -> Any:
         from confluent_kafka import KafkaException
 
         deadline = time.monotonic() + self.timeout_seconds
         while True:
             try:
-                return self._result(what, future, deadline + 1.0)
+                return self._result(what, future, admin, deadline + 1.0)
             except KafkaException as error:
                 is_over = time.monotonic() + _AGAIN_SECONDS > deadline
                 passes = is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0])
                 if again is None or is_over or not passes:
-                    raise translated(error, what, self.region, self._last_error) from error
+                    raise self._failed(translated(error, what, self.region, self._last_error), admin) from error
             time.sleep(_AGAIN_SECONDS)
             future = again()
 
-    def _result(self, what: str, future: Any, deadline: float) -> Any:
+    def _result(self, what: str, future: Any, admin: Any, deadline: float) -> Any:
         while True:
             try:
                 # Answers come by a thread of librdkafka's; only what it says of the connection has to be polled for.
                 result = future.result(_LOOK_SECONDS)
             except TimeoutError:
-                self.admin.poll(0)
+                if admin is not None:
+                    admin.poll(0)
                 if is_authentication(self._last_error) or time.monotonic() > deadline:
-                    raise self.silence(what) from None
+                    raise self._failed(self.silence(what), admin) from None
             else:
                 self._last_error = None
                 return result
+
+    def _failed(self, error: DrkitError, admin: Any) -> DrkitError:
+        if isinstance(error, UnreachableError):
+            self._leave(admin)
+        return error
 
     def call(self, what: str, client: Any, function: Callable[[], Any]) -> Any:
         """A blocking call of a client with its errors translated; the client itself says why it failed."""
@@ -149,7 +218,7 @@ class Connection:
             return function()
         except KafkaException as error:
             client.poll(0)
-            raise translated(error, what, self.region, self._last_error) from error
+            raise self._failed(translated(error, what, self.region, self._last_error), client) from error
 
     def silence(self, what: str) -> DrkitError:
         """The error for something that did not answer in time, with what librdkafka last said about the connection."""
@@ -159,3 +228,17 @@ class Connection:
         # A client whose identity was refused reports next that no broker is left: the cause is what counts.
         if not is_authentication(self._last_error) or is_authentication(error):
             self._last_error = error
+
+
+def _in_thread(function: Callable[[], Any]) -> Future[Any]:
+    """A blocking call as a future; a thread that is left behind ends with the call's own deadline."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="metadata", daemon=True).start()
+    return future

@@ -51,6 +51,8 @@ class ConfluentInventory:
         """
         from confluent_kafka.admin import AclOperation
 
+        # Not without brokers in service: that call then ends the process, too.
+        self._connection.metadata()
         asked = self._admin.describe_cluster(include_authorized_operations=True, request_timeout=self._timeout)
         allowed = self._connection.wait("describe cluster", asked).authorized_operations or ()
         if AclOperation.DESCRIBE not in allowed:

@@ -46,11 +46,10 @@ class ConfluentReader:
 
     def describe_cluster(self) -> ClusterDescription:
         """Cluster id and live brokers."""
-        found = self._wait("describe cluster", self._admin.describe_cluster(request_timeout=self._timeout))
-        controller = found.controller.id if found.controller else None
-        return ClusterDescription(
-            found.cluster_id, controller, {node.id: f"{node.host}:{node.port}" for node in found.nodes}
-        )
+        found = self._connection.metadata()
+        controller = found.controller_id if found.controller_id >= 0 else None
+        brokers = {node: f"{broker.host}:{broker.port}" for node, broker in found.brokers.items()}
+        return ClusterDescription(found.cluster_id, controller, brokers)
 
     def topics(self) -> Mapping[str, TopicDescription]:
         """Topics with ids and non-default configs."""
@@ -71,12 +70,9 @@ class ConfluentReader:
 
     def describe_topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
         """Topics by one metadata request."""
-        metadata = self._connection.call(
-            "metadata", self._admin, lambda: self._admin.list_topics(timeout=self._timeout)
-        )
         return {
             name: from_metadata(topic)
-            for name, topic in metadata.topics.items()
+            for name, topic in self._connection.metadata().topics.items()
             if not name.startswith("__") and topic.error is None and (names is None or name in names)
         }
 

@@ -120,6 +120,7 @@ class ConfluentWriter:
         while not answers and time.monotonic() < deadline:
             producer.poll(0.01)
         if not answers:
+            self._producer = None
             raise translated(None, f"write to {topic}", self._connection.region)
         error, message = answers[0]
         return error, -1 if error is not None else message.offset()
@@ -154,7 +155,10 @@ class ConfluentWriter:
             )
         if topic not in self._seen_topics:
             what, producer = f"metadata of {topic}", self._producer
+            # A producer that was not answered is as little to be kept as an admin client (decision 0011).
+            self._producer = None
             found = self._connection.call(what, producer, lambda: producer.list_topics(topic, timeout=self._timeout))
+            self._producer = producer
             if is_one_of(found.topics[topic].error, _UNKNOWN_TOPIC):
                 raise RefusedError(f"{self._connection.region} has no topic {topic}")
             self._seen_topics.add(topic)
