@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from drkit.domain.anchors import NO_COPY, Anchors
 from drkit.domain.counting import FOREIGN, count_between
@@ -104,15 +105,18 @@ class OffsetMap:
         self._committed = tail.upstream_last
         self._log, self._drained_to, self._is_compacted = log, tail.drained_to, is_compacted
         pair, mirrored = closing(anchors, tail)
-        self._course = Course(
+        course = partial(
+            Course,
             anchors,
             log.end,
             FlowFacts(exactly_once, hole_free, tail.upstream_last),
             tail=pair,
             is_sure=tail.in_order or tail.drained_to is not None,
             is_complete=mirrored is not None,
-            is_past=tail.drained_to is not None,
         )
+        self._course = course(is_past=tail.drained_to is not None)
+        # The same, with all its points: by its records the target may show that the mirror has got past them.
+        self._whole = self._course if self._course.cut_at is None else course(is_past=True)
         if hole_free and self._course.has_holes:
             self._notes += "; the source was said to have no holes, and has some"
         self._tail = TailCheck(self._course, log, is_drained=tail.drained_to is not None)
@@ -203,7 +207,8 @@ class OffsetMap:
 
     def repeats(self, upstream: int) -> Repeats | None:
         """What of the target shows where records were copied again, and so decides what ``translate`` does not."""
-        found = None if self._is_compacted else repeats_around(self._course, upstream)
+        is_past = self._course.cut_at is None
+        found = None if self._is_compacted else repeats_around(self._whole, upstream, is_past=is_past)
         return found if found is not None and found.request[0] >= self._log.start else None
 
     def _range(self, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:

@@ -1,18 +1,19 @@
 """Where a restarted mirror copied records again, the target shows by itself which copies are which.
 
-A task copies in order, and a restarted one goes on at or below what had been copied. Of a source without holes, every
-record that is seen for the first time on the target is therefore the next offset of the source, counted from a known
-pair, and every record seen before is a repeat. Records may be equal all the same, and repeats may reach below what is
-read; so that the labelling is believed only where
+A task copies in order, and a restarted one goes on at or below what had been copied. Where the source has no holes,
+every record that is seen for the first time on the target is therefore the next offset of the source, counted from a
+known pair, and every record seen before is a repeat. Records may be equal all the same, repeats may reach below what is
+read, and there may be holes; so that the labelling is believed only where
 
-* it gives as many different records as there are source offsets from the first known pair to the last one;
+* it agrees with every offset sync on the way, and so with the last pair: there are as many different records as source
+  offsets from the first known pair to the last one;
 * it goes on by one, or back, and never ahead;
-* the record of the last pair was not there before: nothing beyond it was copied before it;
-* it agrees with every offset sync on the way.
+* the record of the last pair was not there before: nothing beyond it was copied before it, that may look like another.
 
-Two equal records make the first of these fail, repeats of what lies below the second one: they do not cancel. Before
-the first sync of all there is no pair to begin with. Where as many different records as there are source offsets lie
-before a pair, they are those offsets, from 0 on.
+Two equal records make the first of these fail, repeats of what lies below the second one: they do not cancel. A hole
+makes the last pair's own label too low, so that nobody need know beforehand that there is none. Before the first sync
+of all there is no pair to begin with. Where as many different records as there are source offsets lie before a pair,
+they are those offsets, from 0 on.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Repeats:
                 return None
             last_copies[label - first] = mark.offset
             before = label
-        is_new = len(labels) == len(last_copies) and sum(mark.digest == target[-1].digest for mark in target) == 1
-        if known or not is_new:
+        # That the last pair's record has the last label also says that there are as many labels as offsets.
+        if known or sum(mark.digest == target[-1].digest for mark in target) > 1:
             return None
         for at in range(len(last_copies) - 2, -1, -1):
             last_copies[at] = min(last_copies[at], last_copies[at + 1])
@@ -81,13 +82,17 @@ class Positions:
         return Exact(self.downstream[upstream - self.first], _REASON)
 
 
-def repeats_around(course: Course, upstream: int) -> Repeats | None:
-    """The part of the course whose records decide about this offset; None where they cannot."""
+def repeats_around(course: Course, upstream: int, *, is_past: bool = True) -> Repeats | None:
+    """The part of the course whose records decide about this offset; None where they cannot.
+
+    ``is_past``: whether the mirror has got past whatever it had copied before it was restarted, as far as can be told.
+    If not, all that was ever copied before the part's last pair has to be read: only that shows it.
+    """
     place = course.before(upstream)
     last_suspect = course.last_blurring(place, upstream)
-    begin = _begin(course, place)
-    if last_suspect is None or not course.hole_free:
+    if last_suspect is None:
         return None
+    begin = _begin(course, place) if is_past else _first(course)
     end = _end(course, begin, last_suspect)
     if end is None or not max(0, course.up[begin]) <= upstream <= course.up[end]:
         return None
@@ -95,11 +100,21 @@ def repeats_around(course: Course, upstream: int) -> Repeats | None:
     return Repeats(tuple(points))
 
 
+def _first(course: Course) -> int:
+    """The point before which nothing was copied, or nothing above it and nothing twice."""
+    return 1 if not course.is_suspect(0) and _begins_late(course) else 0
+
+
+def _begins_late(course: Course) -> bool:
+    """Whether fewer copies lie before the first sync than source offsets."""
+    return len(course.up) > 1 and course.down[1] - course.down[0] <= course.up[1]
+
+
 def _begin(course: Course, place: int) -> int:
     """The point that no repeat after it reaches below, as far as can be told."""
     while True:
         lower = course.before(min(course.lowest_repeat(place), course.up[place]))
-        if lower == 0 < place and course.down[1] - course.down[0] <= course.up[1]:
+        if lower == 0 < place and _begins_late(course):
             # The mirror did not begin at 0: below the first sync there are no records, or the labelling shows them.
             lower = 1
         if lower >= place:
