@@ -52,9 +52,7 @@ def test_no_position_is_wrong(tmp_path: Path, version: str, policies: tuple[str,
         assert score.wrong == [], (names, score.wrong[:5], found)
         assert score.lost == [], (names, score.lost[:5], found)
         kind, _, source = names
-        # Dead, and killed in the middle: the target's own records tell repeats apart, but not of each partition always.
-        is_told = exactly_once or source == "alive"
-        if (kind == "plain" and is_told) or (kind == "transactional" and source != "dead"):
+        if kind == "plain" or (kind == "transactional" and source != "dead"):
             assert score.verdicts["exact"] + score.verdicts["ahead"] == score.positions, found
 
 
