@@ -35,6 +35,7 @@ from itertools import islice, pairwise
 from operator import sub
 
 from drkit.domain.anchors import NO_COPY, Anchors
+from drkit.domain.past import proof_by_records
 from drkit.domain.progress import Progress
 
 _CERTIFYING = 8
@@ -96,7 +97,8 @@ class Course:
             hole_free=self.hole_free,
             exactly_once=flow.exactly_once,
         )
-        self.cut_at = None if is_past else self._progress.first_not_past()
+        doubts = [] if is_past else self._progress.not_past()
+        self.cut_at, self.proof = next(iter(doubts), None), proof_by_records(self.up, self.down, doubts)
         if self.cut_at is not None:
             self._cut(self.cut_at)
         self._blurs = self._find_blurs()
@@ -271,8 +273,7 @@ class Course:
             # Nobody knows of a record below the first point.
             return low if len(self.up) > 1 and low > self.up[1] else 0
         begin = self._runs[bisect_right(self._runs, place) - 1]
-        known = bisect_right(self.up, reached, begin, place + 1) - 1
-        if known < begin:
+        if (known := bisect_right(self.up, reached, begin, place + 1) - 1) < begin:
             return 0
         if not self._flow.exactly_once:
             since = bisect_right(self.down, self.down[known] - size, begin, known + 1) - 1

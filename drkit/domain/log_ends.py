@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from drkit.domain.anchors import NO_COPY, Anchors
+from drkit.domain.verdicts import Ahead, Exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,26 @@ def closing(anchors: Anchors, tail: Tail) -> tuple[tuple[int, int] | None, int |
         is_known = mirrored is not None or at == last_down or last_up == NO_COPY
         return None, max(last_up, NO_COPY if mirrored is None else mirrored) if is_known else None
     return (None if mirrored is None else (mirrored, at)), None
+
+
+def beyond(upstream: int, mirrored: int, end: int, drained_to: int | None) -> Exact | Ahead:
+    """Where a group continues that had consumed all that was mirrored, or more. ``end``: the target's log end."""
+    if drained_to is not None and upstream <= drained_to:
+        return Exact(end, "everything was mirrored: the group continues at the end")
+    if upstream == mirrored + 1:
+        return Exact(end, "the group had consumed exactly what was mirrored")
+    if drained_to is not None:
+        return Ahead(end, upstream - drained_to, f"beyond the source's end at {drained_to}")
+    what = f"up to {mirrored}" if mirrored >= 0 else "nothing"
+    return Ahead(end, upstream - mirrored - 1, f"mirrored {what}, consumed up to {upstream - 1}")
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Ranges of a log, ends excluded, in order, none overlapping or touching another."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return tuple(found)

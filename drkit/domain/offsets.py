@@ -45,7 +45,8 @@ from drkit.domain.anchors import NO_COPY, Anchors
 from drkit.domain.counting import FOREIGN, count_between
 from drkit.domain.course import Course, FlowFacts
 from drkit.domain.floors import Floors
-from drkit.domain.log_ends import Tail, TargetLog, closing
+from drkit.domain.log_ends import Tail, TargetLog, beyond, closing, joined
+from drkit.domain.past import Proof
 from drkit.domain.record_match import Search
 from drkit.domain.repeats import Repeats, repeats_around
 from drkit.domain.samples import PositionSample
@@ -83,7 +84,7 @@ class OffsetMap:
     ``syncs``: pairs in the order of the offset-syncs topic, or an ``Anchors`` that was fed them; read before ``log``.
     ``exactly_once``: whether the flow runs with Connect's exactly-once support. ``hole_free``: whether every source
     offset is a record, None to go by the history. ``is_compacted``: whether either topic is.
-    ``checkpoints``: upstream and downstream of MM2's, of any groups.
+    ``checkpoints``: upstream and downstream of MM2's, of any groups. ``is_past``: as ``proof`` shows.
     """
 
     def __init__(
@@ -96,8 +97,20 @@ class OffsetMap:
         hole_free: bool | None = None,
         is_compacted: bool = False,
         checkpoints: Iterable[tuple[int, int]] = (),
+        is_past: bool = False,
     ) -> None:
         anchors = syncs if isinstance(syncs, Anchors) else Anchors(syncs)
+        floors = tuple(checkpoints)
+        self._made = partial(
+            OffsetMap,
+            anchors,
+            log,
+            tail,
+            exactly_once=exactly_once,
+            hole_free=hole_free,
+            is_compacted=is_compacted,
+            checkpoints=floors,
+        )
         self._notes = ""
         if len(anchors) and anchors.downstream[-1] >= log.end:
             self._notes = "; the target's log ends below what offset syncs speak of: it was made anew, or cut"
@@ -105,18 +118,15 @@ class OffsetMap:
         self._committed = tail.upstream_last
         self._log, self._drained_to, self._is_compacted = log, tail.drained_to, is_compacted
         pair, mirrored = closing(anchors, tail)
-        course = partial(
-            Course,
+        self._course = Course(
             anchors,
             log.end,
             FlowFacts(exactly_once, hole_free, tail.upstream_last),
             tail=pair,
             is_sure=tail.in_order or tail.drained_to is not None,
             is_complete=mirrored is not None,
+            is_past=is_past or tail.drained_to is not None,
         )
-        self._course = course(is_past=tail.drained_to is not None)
-        # The same, with all its points: by its records the target may show that the mirror has got past them.
-        self._whole = self._course if self._course.cut_at is None else course(is_past=True)
         if hole_free and self._course.has_holes:
             self._notes += "; the source was said to have no holes, and has some"
         self._tail = TailCheck(self._course, log, is_drained=tail.drained_to is not None)
@@ -125,7 +135,7 @@ class OffsetMap:
         # Copies after the last point may be an unfinished replay: what a checkpoint says of them may come to nothing.
         is_doubtful = self._course.is_open and (len(self._up) > 1 or self._course.cut_at is not None)
         highest = self._down[-1] + 1 if is_doubtful else log.end
-        self._floors = Floors(checkpoints, highest)
+        self._floors = Floors(floors, highest)
 
     @property
     def is_hole_free(self) -> bool:
@@ -136,6 +146,19 @@ class OffsetMap:
     def first_mirrored(self) -> int | None:
         """The lowest source offset that is known to have a copy; None if none is."""
         return self._course.first_mirrored
+
+    @property
+    def proof(self) -> Proof | None:
+        """Which of the target's records may show that the mirror has got past all it had copied before a restart.
+
+        None where there is no doubt of it, or none that they can settle.
+        """
+        proof = None if self._is_compacted else self._course.proof
+        return None if proof is None or proof.intervals[0][0] < self._log.start else proof
+
+    def once_past(self) -> OffsetMap:
+        """The map that it is once the proof holds."""
+        return self._made(is_past=True)
 
     def request(self, upstream: int) -> tuple[int, int] | None:
         """The target offsets (end excluded) whose data records decide about this position; None if none is needed."""
@@ -153,13 +176,7 @@ class OffsetMap:
 
     def requests(self, upstreams: Iterable[int]) -> tuple[tuple[int, int], ...]:
         """What these positions need together: ranges in order, none overlapping or touching another."""
-        merged: list[tuple[int, int]] = []
-        for start, end in sorted({one for upstream in upstreams if (one := self.request(upstream)) is not None}):
-            if merged and start <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-            else:
-                merged.append((start, end))
-        return tuple(merged)
+        return joined({one for upstream in upstreams if (one := self.request(upstream)) is not None})
 
     def source_request(self, upstream: int) -> tuple[int, int] | None:
         """The source offsets (end excluded) that decide where the target's alone do not; None if they cannot."""
@@ -181,7 +198,7 @@ class OffsetMap:
         if self._tail.is_needed(upstream) and (refuted := self._tail.refuted(records)) is not None:
             return refuted.verdict(self._log.start, _RETENTION)
         if self._mirrored is not None and upstream > self._mirrored:
-            return self._beyond(upstream, self._mirrored)
+            return beyond(upstream, self._mirrored, self._log.end, self._drained_to)
         known = None if self._is_compacted else source
         return self._range(upstream, records, known).verdict(self._log.start, _RETENTION)
 
@@ -207,8 +224,7 @@ class OffsetMap:
 
     def repeats(self, upstream: int) -> Repeats | None:
         """What of the target shows where records were copied again, and so decides what ``translate`` does not."""
-        is_past = self._course.cut_at is None
-        found = None if self._is_compacted else repeats_around(self._whole, upstream, is_past=is_past)
+        found = None if self._is_compacted else repeats_around(self._course, upstream)
         return found if found is not None and found.request[0] >= self._log.start else None
 
     def _range(self, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:
@@ -275,17 +291,6 @@ class OffsetMap:
         if self._course.is_suspect(last):
             return Range(after, end, end - after + later, _REPEATED)
         return Range(after, end, skipped, _AT_WORK)
-
-    def _beyond(self, upstream: int, mirrored: int) -> Exact | Ahead:
-        end = self._log.end
-        if self._drained_to is not None and upstream <= self._drained_to:
-            return Exact(end, "everything was mirrored: the group continues at the end")
-        if upstream == mirrored + 1:
-            return Exact(end, "the group had consumed exactly what was mirrored")
-        if self._drained_to is not None:
-            return Ahead(end, upstream - self._drained_to, f"beyond the source's end at {self._drained_to}")
-        what = f"up to {mirrored}" if mirrored >= 0 else "nothing"
-        return Ahead(end, upstream - mirrored - 1, f"mirrored {what}, consumed up to {upstream - 1}")
 
     def _gap_of(self, upstream: int) -> int | None:
         """The point before the gap that has to be counted for this position."""

@@ -30,12 +30,10 @@ class Progress:
         sizes = (down[place + 1] - down[place] for place in suspects if place < self._last)
         self._doubtful = [*accumulate((size - 1 for size in sizes), initial=0)]
 
-    def first_not_past(self) -> int | None:
-        """The first suspect interval of whose repeats nobody knows that the mirror has got past them."""
-        for place in self._suspects:
-            if place < self._last and self._copied(place, self._last) < self._reach(place):
-                return place
-        return None
+    def not_past(self) -> list[int]:
+        """The suspect intervals of whose repeats counting does not show that the mirror has got past them."""
+        last = self._last
+        return [p for p in self._suspects if p < last and self._copied(p, last) < self._reach(p)]
 
     def past(self, place: int) -> int | None:
         """The first point that is not below anything copied in a suspect interval; None if no point is known to be."""

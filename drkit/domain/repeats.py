@@ -82,17 +82,13 @@ class Positions:
         return Exact(self.downstream[upstream - self.first], _REASON)
 
 
-def repeats_around(course: Course, upstream: int, *, is_past: bool = True) -> Repeats | None:
-    """The part of the course whose records decide about this offset; None where they cannot.
-
-    ``is_past``: whether the mirror has got past whatever it had copied before it was restarted, as far as can be told.
-    If not, all that was ever copied before the part's last pair has to be read: only that shows it.
-    """
+def repeats_around(course: Course, upstream: int) -> Repeats | None:
+    """The part of the course whose records decide about this offset; None where they cannot."""
     place = course.before(upstream)
     last_suspect = course.last_blurring(place, upstream)
     if last_suspect is None:
         return None
-    begin = _begin(course, place) if is_past else _first(course)
+    begin = _begin(course, place)
     end = _end(course, begin, last_suspect)
     if end is None or not max(0, course.up[begin]) <= upstream <= course.up[end]:
         return None
@@ -100,21 +96,11 @@ def repeats_around(course: Course, upstream: int, *, is_past: bool = True) -> Re
     return Repeats(tuple(points))
 
 
-def _first(course: Course) -> int:
-    """The point before which nothing was copied, or nothing above it and nothing twice."""
-    return 1 if not course.is_suspect(0) and _begins_late(course) else 0
-
-
-def _begins_late(course: Course) -> bool:
-    """Whether fewer copies lie before the first sync than source offsets."""
-    return len(course.up) > 1 and course.down[1] - course.down[0] <= course.up[1]
-
-
 def _begin(course: Course, place: int) -> int:
     """The point that no repeat after it reaches below, as far as can be told."""
     while True:
         lower = course.before(min(course.lowest_repeat(place), course.up[place]))
-        if lower == 0 < place and _begins_late(course):
+        if lower == 0 < place and course.down[1] - course.down[0] <= course.up[1]:
             # The mirror did not begin at 0: below the first sync there are no records, or the labelling shows them.
             lower = 1
         if lower >= place:

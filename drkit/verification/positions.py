@@ -15,6 +15,7 @@ from drkit.domain.samples import SampleProvider
 from drkit.ports import KafkaReader, ReadRange
 from drkit.verification.counted import CountedLogs
 from drkit.verification.mirror_evidence import SyncHistory
+from drkit.verification.past_search import PastSearch
 from drkit.verification.record_search import RecordSearch
 from drkit.verification.repeat_search import RepeatSearch
 
@@ -151,7 +152,8 @@ class Translator:
     ) -> dict[tuple[TopicPartition, int], Verdict]:
         """Counted on the target; what that leaves open is counted on the source, and then the records decide.
 
-        Last of all the target's repeats, of which most are read.
+        Of these first the few that may show that the mirror has got past its restarts, so that all else is known
+        better; last of all the target's repeats, of which most are read.
         """
         found: dict[tuple[TopicPartition, int], Verdict] = {
             (p, offset): Unavailable("the target has no such partition") for p, offset in positions if p not in maps
@@ -167,7 +169,11 @@ class Translator:
         sources: Mapping[TopicPartition, Sequence[int]] = {}
         for p, offset in known:
             found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()))
-        if undecided := [one for one in known if isinstance(found[one], Bounded)]:
+        undecided = [one for one in known if isinstance(found[one], Bounded)]
+        if past := PastSearch(self.target, maps, renamed).decide(sorted({p for p, _ in undecided})):
+            found |= self._verdicts([one for one in undecided if one[0] in past], renamed, past)
+            undecided = [one for one in undecided if one[0] not in past]
+        if undecided:
             sources = self._source_records(undecided, maps)
             for p, offset in undecided:
                 found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()), sources.get(p))

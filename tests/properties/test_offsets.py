@@ -40,6 +40,17 @@ def map_of(history: History, tail: Tail, checkpoints: Sequence[tuple[int, int]] 
     return offsets
 
 
+def past_by(history: History, contents: Sequence[int], offsets: OffsetMap) -> OffsetMap:
+    """The map, with what records that look so show of restarts."""
+    proof = offsets.proof
+    if proof is None:
+        return offsets
+    ranges = (*proof.intervals, (proof.last, proof.last + 1))
+    is_past = proof.holds([mark for one in ranges for mark in history.fingerprints(contents, one)])
+    event(f"past by records: {is_past}")
+    return offsets.once_past() if is_past else offsets
+
+
 def translate(history: History, tail: Tail, upstream: int) -> Placed:
     """With no more records than were asked for."""
     offsets = map_of(history, tail)
@@ -205,7 +216,7 @@ def test_a_record_decides_where_counting_does_not(history: History, data: st.Dat
     tail = history.tail(
         is_final=data.draw(st.booleans()), is_drained=history.source_end is not None and data.draw(st.booleans())
     )
-    offsets = map_of(history, tail)
+    offsets = past_by(history, contents, map_of(history, tail))
     for upstream in range(history.source_length + 1):
         records = history.within(*offsets.requests([upstream]))
         sample = history.sample(upstream, contents, max(seen, upstream), reach)
@@ -233,6 +244,18 @@ def test_a_record_decides_where_counting_does_not(history: History, data: st.Dat
 
 
 @many
+@given(any_history, st.integers(1, 32), st.data())
+def test_records_show_that_a_mirror_has_got_past_its_restarts(
+    history: History, different: int, data: st.DataObject
+) -> None:
+    contents = data.draw(st.permutations([name % different for name in range(32)]))
+    offsets = past_by(history, contents, map_of(history, history.tail(is_final=data.draw(st.booleans()))))
+    records = history.within(*offsets.requests(range(history.source_length + 4)))
+    for upstream in range(history.source_length + 4):
+        judge(history, upstream, offsets.translate(upstream, records))
+
+
+@many
 @given(at_least_once(), st.data())
 def test_the_last_copy_decides_where_its_record_is_alone(history: History, data: st.DataObject) -> None:
     """Few records look the same, and all that could be seen was: what is then still open nobody could decide."""
@@ -240,7 +263,8 @@ def test_the_last_copy_decides_where_its_record_is_alone(history: History, data:
     alike = data.draw(st.sets(st.integers(0, 31), max_size=6))
     contents = [100 if name in alike else name for name in range(32)]
     is_drained = history.source_end is not None and data.draw(st.booleans())
-    offsets = map_of(history, history.tail(is_final=data.draw(st.booleans()), is_drained=is_drained))
+    tail = history.tail(is_final=data.draw(st.booleans()), is_drained=is_drained)
+    offsets = past_by(history, contents, map_of(history, tail))
     for upstream in range(history.source_length + 1):
         sample = history.sample(upstream, contents, history.source_length, (32, 32))
         search = offsets.search(sample, history.within(*offsets.requests([upstream])))

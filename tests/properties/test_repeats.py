@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drkit.domain.offsets import Bounded, Exact
 from tests.properties.mm2_model import History
-from tests.properties.test_offsets import judge, many, map_of
+from tests.properties.test_offsets import judge, many, map_of, past_by
 
 LONGEST = 60
 
@@ -69,7 +69,7 @@ def test_what_the_records_show_is_exact(history: History, contents: list[int], i
     if tail.drained_to is None and tail.upstream_last is not None:
         # A killed worker's account is behind.
         tail = replace(tail, in_order=False, upstream_last=max(0, tail.upstream_last - max(0, behind - 1)))
-    offsets = map_of(history, tail)
+    offsets = past_by(history, contents, map_of(history, tail))
     for upstream in range(history.source_length + 1):
         verdict = offsets.translate(upstream, history.within(*offsets.requests([upstream])))
         repeats = offsets.repeats(upstream)
