@@ -76,10 +76,17 @@ def test_a_record_that_looks_like_an_earlier_one_may_lie_beyond_the_last_pair() 
 
 
 def test_a_mirror_that_is_not_past_what_it_had_copied_is_not_taken_for_one_that_is() -> None:
-    """Copied up to 30, from 20 on once more, and from 21 on again: 24 to 30 have been copied once."""
-    syncs = [*((one, one) for one in range(31)), (20, 31), (23, 35)]
-    offsets = OffsetMap(syncs, TargetLog(0, 36), Tail(23, 35, None, is_final=True, in_order=False))
+    """Copied up to 30, and from 20 to 23 once more: 24 to 30 have been copied once."""
+    syncs = [*((one, one) for one in range(31)), (21, 32), (23, 34)]
+    offsets = OffsetMap(syncs, TargetLog(0, 35), Tail(23, 34, None, is_final=True, in_order=False))
+    assert isinstance(offsets.translate(22), Bounded)
     assert offsets.proof is None
+
+
+def test_what_was_removed_from_the_target_cannot_show_anything() -> None:
+    assert OffsetMap(SYNCS, TargetLog(1, 13), STOPPED).proof is not None
+    assert OffsetMap(SYNCS, TargetLog(2, 13), STOPPED).proof is None
+    assert OffsetMap(SYNCS, TargetLog(0, 13), STOPPED, is_compacted=True).proof is None
 
 
 def test_before_the_first_sync_a_mirror_may_have_come_further_too() -> None:
