@@ -17,7 +17,7 @@ from drkit.domain.inventory import Inventory, Part
 from drkit.domain.inventory_differences import comparable, differences, things
 from drkit.domain.retention import Keep
 from drkit.domain.runs import RunState
-from drkit.errors import DrkitError, RefusedError, UsageError
+from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Progress
 from drkit.procedures import backup_answers as answers
 from drkit.procedures.backup_answers import BackupRun, Comparison, RegionBackup
@@ -211,10 +211,8 @@ class Backups:
         return region is None or region.cluster.cluster_id != manifest.cluster_id
 
     def _require_region(self, region: str | None) -> None:
-        if region is not None and region not in self.world.settings.regions:
-            raise UsageError(
-                f"{region!r} is not a region of this service", hint=f"regions: {', '.join(self.world.settings.regions)}"
-            )
+        if region is not None:
+            self.world.require_region(region)
 
 
 def _side(manifest: Manifest) -> dict[str, str]:

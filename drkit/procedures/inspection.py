@@ -8,7 +8,6 @@ from typing import Any
 
 from drkit.config.mirror_templates import flow_of
 from drkit.config.models import Settings
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.health import Role
 from drkit.domain.kafka import GroupOffsets
 from drkit.domain.mode import FailoverMode
@@ -132,27 +131,27 @@ class Inspection:
 
     def fence_status(self, region: str) -> dict[str, Any]:
         """``drkit.fence-status/1``."""
-        self._require_region(region)
+        self._world.require_region(region)
         fenced = self._world.regions[region].fence.is_put()
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": fenced}
 
     def fence_put(self, region: str) -> dict[str, Any]:
         """Fence the standby. Refused for the primary, and beside a run."""
-        self._require_region(region)
+        self._world.require_region(region)
         if region == self.primary:
             raise RefusedError(
                 f"{region} is the primary: fencing it stops the applications", hint="a failover fences it by itself"
             )
         with self._alone("fence-put"):
-            self._require_cluster(region)
+            self._world.require_known_cluster(region)
             self._world.regions[region].fence.put_producers()
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": True}
 
     def fence_lift(self, region: str) -> dict[str, Any]:
         """Lift the fences of producers and of groups. Refused beside a run, which stands on them."""
-        self._require_region(region)
+        self._world.require_region(region)
         with self._alone("fence-lift"):
-            self._require_cluster(region)
+            self._world.require_known_cluster(region)
             self._world.regions[region].fence.lift_producers()
             self._world.regions[region].fence.lift_consumers()
         return {"schema": "drkit.fence-status/1", "region": region, "fenced": False}
@@ -191,14 +190,3 @@ class Inspection:
             if values != target.values_for(source):
                 problems.append(f"{target.name} is {', '.join(values) or 'empty'}, not the primary's value")
         return problems
-
-    def _require_region(self, region: str) -> None:
-        if region not in self.settings.regions:
-            raise UsageError(
-                f"{region!r} is not a region of this service", hint=f"regions: {', '.join(self.settings.regions)}"
-            )
-
-    def _require_cluster(self, region: str) -> None:
-        found = self._world.regions[region].reader.describe_cluster().cluster_id
-        expected = self.settings.regions[region].cluster.cluster_id
-        require_known_cluster(region, found, expected)

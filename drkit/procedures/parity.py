@@ -13,7 +13,7 @@ from drkit.domain.parity import PARTS, Parity, ParityChange, Severity, compare
 from drkit.domain.provisioning import RegisterSchema
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import Progress
-from drkit.steps.known_region import KnownRegion, as_it_is, as_it_was, require_cluster
+from drkit.steps.known_region import KnownRegion, as_it_is, as_it_was
 from drkit.steps.provision import Provisioner
 from drkit.steps.world import World
 
@@ -87,7 +87,7 @@ class RegionParity:
         with self.alone("parity", progress):
             if self.primary() == target:
                 raise RefusedError(f"{target} has become the primary", hint="nothing was changed; compare again")
-            require_cluster(self.world, target)
+            self.world.require_known_cluster(target)
             made, failed = self._apply(target, compared.parity.changes, progress)
             left = self.compare(source, target)
         return {
@@ -110,10 +110,8 @@ class RegionParity:
     def _direction(self, source: str | None, target: str | None, primary: str) -> tuple[str, str]:
         settings = self.world.settings
         for name in (source, target):
-            if name is not None and name not in settings.regions:
-                raise UsageError(
-                    f"{name!r} is not a region of this service", hint=f"regions: {', '.join(settings.regions)}"
-                )
+            if name is not None:
+                self.world.require_region(name)
         source = source or (primary if target is None else settings.other(target))
         target = target or settings.other(source)
         if source == target:

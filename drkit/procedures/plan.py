@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.health import RegionHealth, Role, health_to_json
 from drkit.domain.lag import NO_RECORD, Amount, MirrorLag, NotKnown, amount_to_json
 from drkit.domain.loss import loss_to_json
@@ -15,7 +14,7 @@ from drkit.domain.mode import FailoverMode, ModeRefused, RequestedMode, decide_m
 from drkit.domain.naming import printable
 from drkit.domain.objectives import Acceptance, Accepted, Allowed, Forecast, Limits, Refused, hold_against
 from drkit.engine.step import Procedure, RunContext
-from drkit.errors import RefusedError, UnreachableError, UsageError
+from drkit.errors import RefusedError, UnreachableError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.snapshot import newest_snapshot
 from drkit.steps.world import World
@@ -203,9 +202,7 @@ class Planner:
         )
 
     def _direction(self, target: str) -> tuple[str, str]:
-        regions = self.world.settings.regions
-        if target not in regions:
-            raise UsageError(f"{target!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
+        self.world.require_region(target)
         primary = self.record.read().primary(self.world.settings.primary)
         if primary == target:
             raise RefusedError(f"{target} is already primary", hint="drkit status shows the roles")
@@ -224,17 +221,12 @@ class Planner:
             )
 
     def _require_known_clusters(self, source: str, target: str) -> None:
-        self._require_known(target)
+        self.world.require_known_cluster(target)
         try:
-            self._require_known(source)
+            self.world.require_known_cluster(source)
         except UnreachableError:
             # Whether a silent source may be left behind is for its health and the mode to decide.
             return
-
-    def _require_known(self, region: str) -> None:
-        found = self.world.regions[region].reader.describe_cluster().cluster_id
-        expected = self.world.settings.regions[region].cluster.cluster_id
-        require_known_cluster(region, found, expected)
 
     def _foreign_groups(self, request: Request, source: str, mode: FailoverMode) -> tuple[str, ...]:
         """A warning that names the groups that will not be carried over. Raises ``RefusedError`` if not accepted."""

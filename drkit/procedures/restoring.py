@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.vault import LATEST
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.mode import FailoverMode
 from drkit.domain.naming import printable
 from drkit.domain.restoration import RESTORABLE, Refusal
@@ -61,7 +60,7 @@ class Restoring:
         self.conductor.refuse_beside_unfinished()
         self.world.require_state()
         view = self._found(request)
-        self._require_known(view.target)
+        self.world.require_known_cluster(view.target)
         view = self._with_held_parts(view)
         view.require_held()
         parts = [part(view) for part in PARTS]
@@ -111,10 +110,7 @@ class Restoring:
         manifest = self.world.vault.find(request.backup_id, request.region)
         source, regions = manifest.region, self.world.settings.regions
         target = request.target or source
-        if target not in regions:
-            raise UsageError(
-                f"{printable(target)!r} is not a region of this service", hint=f"regions: {', '.join(regions)}"
-            )
+        self.world.require_region(target)
         if source not in regions:
             raise RefusedError(
                 f"backup {manifest.backup_id} is of {printable(source)}, which is not a region of this service",
@@ -166,11 +162,6 @@ class Restoring:
             )
         choice = replace(view.request.choice, parts=asked & held)
         return replace(view, request=replace(view.request, choice=choice))
-
-    def _require_known(self, region: str) -> None:
-        found = self.world.regions[region].reader.describe_cluster().cluster_id
-        expected = self.world.settings.regions[region].cluster.cluster_id
-        require_known_cluster(region, found, expected)
 
     @staticmethod
     def _of_the_mirror(view: RestoreView) -> tuple[str, ...]:

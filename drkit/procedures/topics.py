@@ -13,7 +13,6 @@ from drkit.domain.topic_catalogue import TopicFinding, TopicState, WantedTopic, 
 from drkit.errors import RefusedError
 from drkit.ports import Progress
 from drkit.procedures.parity import Alone
-from drkit.steps.known_region import require_cluster
 from drkit.steps.provision import Provisioner
 from drkit.steps.world import RegionPorts, World
 
@@ -104,7 +103,8 @@ class TopicCatalogue:
         return HeldTopics(after.region, after.environment, after.findings, after.notes, names)
 
     def _ports(self, region: str) -> RegionPorts:
-        require_cluster(self.world, region)
+        self.world.require_region(region)
+        self.world.require_known_cluster(region)
         return self.world.regions[region]
 
     def _require_brokers(self, region: str, ports: RegionPorts, wanted: Sequence[WantedTopic]) -> None:

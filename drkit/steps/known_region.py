@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from drkit.backup.manifest import Manifest
 from drkit.backup.survey import survey
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.kafka import Acl, PartitionDescription, TopicDescription
-from drkit.errors import DrkitError, RefusedError, UsageError
+from drkit.errors import DrkitError, RefusedError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.snapshot import newest_snapshot
 from drkit.steps.world import World
@@ -31,15 +30,6 @@ class KnownRegion:
     as_of: datetime | None
     where: str
     missing: Mapping[Part, str] = field(default_factory=dict)
-
-
-def require_cluster(world: World, region: str) -> None:
-    """Raise ``UsageError`` for no region of the service, ``RefusedError`` for a cluster that is not its own."""
-    regions = world.settings.regions
-    if region not in regions:
-        raise UsageError(f"{region!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
-    found, expected = world.regions[region].reader.describe_cluster().cluster_id, regions[region].cluster.cluster_id
-    require_known_cluster(region, found, expected)
 
 
 def as_it_is(world: World, region: str, parts: Collection[Part]) -> KnownRegion:

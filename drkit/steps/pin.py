@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.engine.step import Evidence, Mode, RunContext, Step
 from drkit.errors import StalePlanError
 from drkit.steps.lineage_record import LineageRecord
@@ -39,10 +38,5 @@ class Pin(Step[None]):
         if primary != context.source and not moved_by_this_run:
             raise StalePlanError(f"{primary} is the primary, not {context.source}", hint="plan again: drkit status")
         regions = [context.target] if context.mode is Mode.DISASTER else [context.source, context.target]
-        return {"primary": primary, "clusters": {region: self._cluster_id(region) for region in regions}}
-
-    def _cluster_id(self, region: str) -> str:
-        found = self._world.regions[region].reader.describe_cluster().cluster_id
-        expected = self._world.settings.regions[region].cluster.cluster_id
-        require_known_cluster(region, found, expected)
-        return found
+        clusters = {region: self._world.require_known_cluster(region) for region in regions}
+        return {"primary": primary, "clusters": clusters}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from drkit.domain.checks import Check, CheckOutcome, Verification, compared, verification_to_json
-from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.inventory import Part
 from drkit.domain.restoration import Restoration
 from drkit.engine.step import Evidence, RunContext, Step
@@ -55,9 +54,7 @@ class PinRestore(Step[None]):
     def confirm(self, context: RunContext) -> Evidence:
         """Compare; raises at the first difference."""
         view = self._view
-        found = view.ports.reader.describe_cluster().cluster_id
-        expected = view.world.settings.regions[view.target].cluster.cluster_id
-        require_known_cluster(view.target, found, expected)
+        found = view.world.require_known_cluster(view.target)
         ground = context.of(PIN).get("ground")
         if ground is None:
             ground = digests(plan_all(self._parts, view).ground)

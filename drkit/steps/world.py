@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from drkit.backup.vault import Vault
 from drkit.config.models import Settings
+from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.kafka import TopicPartition
 from drkit.domain.scope import NameFilter
-from drkit.errors import ConfigError
+from drkit.errors import ConfigError, UsageError
 from drkit.ports import (
     Clock,
     ConnectReader,
@@ -100,6 +101,18 @@ class World:
         """The groups whose positions are carried over; drkit's own is not one of them."""
         own = (self.settings.canary_group.replace(".", r"\."),)
         return NameFilter(self.settings.replication.groups, self.settings.replication.groups_exclude + own)
+
+    def require_region(self, region: str) -> None:
+        """Raise ``UsageError`` for what is no region of the service."""
+        regions = self.settings.regions
+        if region not in regions:
+            raise UsageError(f"{region!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
+
+    def require_known_cluster(self, region: str) -> str:
+        """The id that a region's cluster tells. Raises ``RefusedError`` where it is not the configured one."""
+        found = self.regions[region].reader.describe_cluster().cluster_id
+        require_known_cluster(region, found, self.settings.regions[region].cluster.cluster_id)
+        return found
 
     def mirror_into(self, region: str) -> Mirror:
         """The mirror that writes into a region. Raises ``ConfigError`` if none is configured."""
