@@ -124,6 +124,19 @@ class Step(Generic[Observation]):
         return self.compensate(context)
 
 
+class ReadingStep(Step[None]):
+    """A step that changes nothing, and whose reading is its proof: ``confirm`` does all of it."""
+
+    is_effect = False
+
+    def observe(self, context: RunContext) -> None:
+        """Nothing: ``confirm`` reads."""
+
+    def is_satisfied(self, context: RunContext, observation: None) -> bool:
+        """Always: there is nothing to apply."""
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Procedure:
     """An ordered list of steps with a point of no return."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 from drkit.domain.health import Degraded, Healthy, Problem, RegionHealth, Role, Verdict, health_to_json
 from drkit.domain.mode import ModeRefused, RequestedMode, decide_mode
-from drkit.engine.step import Evidence, RunContext, Step
+from drkit.engine.step import Evidence, ReadingStep, RunContext
 from drkit.errors import RefusedError
 from drkit.steps.snapshot import TakeSnapshot
 
 HealthOf = Callable[[Mapping[str, Role]], Mapping[str, RegionHealth]]
 
 
-class CheckHealth(Step[None]):
+class CheckHealth(ReadingStep):
     """Several samples of every probe on both sides; verdicts with reasons.
 
     In disaster mode the operator's word that the source is gone (``--source-is-gone``) was given when the run was
@@ -21,7 +21,6 @@ class CheckHealth(Step[None]):
     """
 
     name = "check-health"
-    is_effect = False
     holds_over_interruption = False
 
     def __init__(self, health: HealthOf, *, source_is_gone: bool) -> None:
@@ -31,13 +30,6 @@ class CheckHealth(Step[None]):
     def describe(self, context: RunContext) -> str:
         """Say what is looked at."""
         return f"probe {context.source} and {context.target} once more"
-
-    def observe(self, context: RunContext) -> None:
-        """Nothing before the samples themselves."""
-
-    def is_satisfied(self, context: RunContext, observation: None) -> bool:
-        """Reading is all."""
-        return True
 
     def confirm(self, context: RunContext) -> Evidence:
         """Take the samples; raises when the mode no longer applies."""

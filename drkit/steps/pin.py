@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from drkit.engine.step import Evidence, Mode, RunContext, Step
+from drkit.engine.step import Evidence, Mode, ReadingStep, RunContext
 from drkit.errors import StalePlanError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.world import World
 
 
-class Pin(Step[None]):
+class Pin(ReadingStep):
     """Cluster ids as configured (the target's alone when the source is gone); the source is still the primary."""
 
     name = "pin"
-    is_effect = False
     holds_over_interruption = False
 
     def __init__(self, world: World, record: LineageRecord) -> None:
@@ -22,13 +21,6 @@ class Pin(Step[None]):
     def describe(self, context: RunContext) -> str:
         """Say what is compared."""
         return "compare cluster ids with the configuration, and the primary with the lineage"
-
-    def observe(self, context: RunContext) -> None:
-        """Nothing before the comparison itself."""
-
-    def is_satisfied(self, context: RunContext, observation: None) -> bool:
-        """Reading is all."""
-        return True
 
     def confirm(self, context: RunContext) -> Evidence:
         """Compare; raises at the first difference."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from drkit.domain.checks import Check, CheckOutcome, Verification, compared, verification_to_json
 from drkit.domain.inventory import Part
 from drkit.domain.restoration import Restoration
-from drkit.engine.step import Evidence, RunContext, Step
+from drkit.engine.step import Evidence, ReadingStep, RunContext
 from drkit.errors import StalePlanError
 from drkit.steps.restore_part import PIN, RestorePart
 from drkit.steps.restore_view import RestoreView, digests, fingerprint
@@ -24,7 +24,7 @@ def plan_all(parts: Sequence[RestorePart], view: RestoreView) -> Restoration:
     return whole + view.others()
 
 
-class PinRestore(Step[None]):
+class PinRestore(ReadingStep):
     """The cluster is the one that the configuration names, and the region is as it was when the plan was shown.
 
     ``ground``: the fingerprint of what the shown plan was made from. What is on record of it holds for the whole run:
@@ -32,7 +32,6 @@ class PinRestore(Step[None]):
     """
 
     name = PIN
-    is_effect = False
     holds_over_interruption = False
 
     def __init__(self, view: RestoreView, parts: Sequence[RestorePart], ground: str) -> None:
@@ -43,13 +42,6 @@ class PinRestore(Step[None]):
     def describe(self, context: RunContext) -> str:
         """Say what is compared."""
         return "compare the cluster's id with the configuration, and the region with the plan"
-
-    def observe(self, context: RunContext) -> None:
-        """Nothing before the comparison itself."""
-
-    def is_satisfied(self, context: RunContext, observation: None) -> bool:
-        """Reading is all."""
-        return True
 
     def confirm(self, context: RunContext) -> Evidence:
         """Compare; raises at the first difference."""
@@ -65,11 +57,10 @@ class PinRestore(Step[None]):
         return {"cluster": found, "backup": view.manifest.backup_id, "ground": ground}
 
 
-class ConfirmRestore(Step[None]):
+class ConfirmRestore(ReadingStep):
     """What was restored is compared with the backup once more; what differs is named, and the run ends with exit 6."""
 
     name = "confirm-restore"
-    is_effect = False
 
     def __init__(self, view: RestoreView, parts: Sequence[RestorePart]) -> None:
         self._view = view
@@ -78,13 +69,6 @@ class ConfirmRestore(Step[None]):
     def describe(self, context: RunContext) -> str:
         """Say what is compared."""
         return "compare what was restored with the backup"
-
-    def observe(self, context: RunContext) -> None:
-        """Nothing before the comparison itself."""
-
-    def is_satisfied(self, context: RunContext, observation: None) -> bool:
-        """Reading is all."""
-        return True
 
     def confirm(self, context: RunContext) -> Evidence:
         """Compare. Raises ``VerificationMissedError`` for any difference."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drkit.domain.checks import CheckOutcome, verification_to_json
 from drkit.domain.lineage import EpochState, cut_from_json
 from drkit.domain.partition_tree import from_tree
-from drkit.engine.step import Evidence, Mode, RunContext, Step
+from drkit.engine.step import Evidence, Mode, ReadingStep, RunContext
 from drkit.errors import VerificationError
 from drkit.steps.lineage_record import LineageRecord
 from drkit.steps.world import RegionPorts, World
@@ -21,11 +21,10 @@ class VerificationMissedError(VerificationError):
         self.evidence = evidence
 
 
-class Verify(Step[None]):
+class Verify(ReadingStep):
     """Topics, configs, counts between cuts, digests of the newest records, group positions."""
 
     name = "verify"
-    is_effect = False
 
     def __init__(
         self, world: World, source: RegionPorts, target: RegionPorts, record: LineageRecord, settings: CompareSettings
@@ -40,13 +39,6 @@ class Verify(Step[None]):
         """Say what is compared."""
         both = "both sides up to the cut" if context.mode is Mode.PLANNED else f"what {context.target} alone shows"
         return f"compare {both}"
-
-    def observe(self, context: RunContext) -> None:
-        """Nothing before the comparison itself."""
-
-    def is_satisfied(self, context: RunContext, observation: None) -> bool:
-        """Reading is all."""
-        return True
 
     def confirm(self, context: RunContext) -> Evidence:
         """Compare. Raises ``VerificationMissedError`` for any difference."""
