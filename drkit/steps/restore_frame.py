@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drkit.domain.checks import Check, CheckOutcome, Verification, compared, verification_to_json
+from drkit.domain.checks import Check, Verification, compared
 from drkit.domain.inventory import Part
 from drkit.domain.restoration import Restoration
 from drkit.engine.step import Evidence, ReadingStep, RunContext
 from drkit.errors import StalePlanError
 from drkit.steps.restore_part import PIN, RestorePart
 from drkit.steps.restore_view import RestoreView, digests, fingerprint
-from drkit.steps.verify import VerificationMissedError
+from drkit.steps.verify import require_no_difference
 
 
 def plan_all(parts: Sequence[RestorePart], view: RestoreView) -> Restoration:
@@ -73,15 +73,7 @@ class ConfirmRestore(ReadingStep):
     def confirm(self, context: RunContext) -> Evidence:
         """Compare. Raises ``VerificationMissedError`` for any difference."""
         found = Verification(tuple(self._checks(context)))
-        evidence = verification_to_json(found)
-        different = found.of(CheckOutcome.DIFFERENCE)
-        if different:
-            raise VerificationMissedError(
-                "; ".join(f"{check.name}: {check.detail}" for check in different),
-                hint=f"drkit runs show {context.run_id} has every difference",
-                evidence=evidence,
-            )
-        return evidence
+        return require_no_difference(found, hint=f"drkit runs show {context.run_id} has every difference")
 
     def summarize(self, evidence: Evidence) -> str:
         """How many parts are as in the backup."""

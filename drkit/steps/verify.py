@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drkit.domain.checks import CheckOutcome, verification_to_json
+from drkit.domain.checks import CheckOutcome, Verification, verification_to_json
 from drkit.domain.lineage import EpochState, cut_from_json
 from drkit.domain.partition_tree import from_tree
 from drkit.engine.step import Evidence, Mode, ReadingStep, RunContext
@@ -19,6 +19,16 @@ class VerificationMissedError(VerificationError):
     def __init__(self, message: str, *, hint: str, evidence: Evidence) -> None:
         super().__init__(message, hint=hint)
         self.evidence = evidence
+
+
+def require_no_difference(found: Verification, *, hint: str) -> Evidence:
+    """The checks as evidence. Raises ``VerificationMissedError`` for any difference; ``hint``: where all are seen."""
+    evidence = verification_to_json(found)
+    different = found.of(CheckOutcome.DIFFERENCE)
+    if different:
+        text = "; ".join(f"{check.name}: {check.detail}" for check in different)
+        raise VerificationMissedError(text, hint=hint, evidence=evidence)
+    return evidence
 
 
 class Verify(ReadingStep):
@@ -60,15 +70,7 @@ class Verify(ReadingStep):
             {group: from_tree(tree) for group, tree in committed.items()},
             starts_of(earlier[-1] if earlier else None, context.source),
         )
-        evidence = verification_to_json(found)
-        different = found.of(CheckOutcome.DIFFERENCE)
-        if different:
-            raise VerificationMissedError(
-                "; ".join(f"{check.name}: {check.detail}" for check in different),
-                hint=f"drkit runs show {context.run_id} has every check",
-                evidence=evidence,
-            )
-        return evidence
+        return require_no_difference(found, hint=f"drkit runs show {context.run_id} has every check")
 
     def summarize(self, evidence: Evidence) -> str:
         """How many checks were made."""
