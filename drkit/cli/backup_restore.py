@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from drkit.cli.options import Records, output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import ExitCode, RefusedError
+from drkit.errors import ExitCode
 
 if TYPE_CHECKING:
     from drkit.domain.restore_request import RestoreRequest
@@ -66,31 +65,22 @@ def restore(chosen: Chosen, /, **options: Any) -> int:
       drkit backup restore 20261128t0930 --to ap-northeast-1 --only groups
     """
     from drkit import bootstrap
-    from drkit.cli.moves import carry_out, confirmed
-    from drkit.cli.render import report_text
+    from drkit.cli.moves import carry_out, goes_ahead, show_report
     from drkit.cli.restore_text import restore_plan_text
 
-    as_json, dry_run = options["output"] == "json", options["dry_run"]
-    if not dry_run and not options["yes"]:
+    as_json, dry_run, yes = options["output"] == "json", options["dry_run"], options["yes"]
+    if not dry_run and not yes:
         require_terminal("add --yes, or --dry-run to see the plan")
     with bootstrap.open_service(chosen) as service:
         plan = service.restoring.plan(_request(options))
-        if not as_json or not dry_run:
-            click.echo(restore_plan_text(plan.document), err=as_json)
-        if dry_run:
-            if as_json:
-                click.echo(json.dumps(plan.document))
+        if not goes_ahead(plan, restore_plan_text(plan.document), dry_run=dry_run, yes=yes, as_json=as_json):
             return int(ExitCode.REFUSED if plan.refusals else ExitCode.DONE)
-        plan.require_allowed()
-        if not options["yes"] and not confirmed(plan.target):
-            raise RefusedError("not confirmed; nothing was changed")
 
         def run(view: RunListener, _: GoingOver | None) -> RunReport:
             return service.restoring.run(plan, view)
 
-        report = carry_out(service, plan.budgets, run, "stop", yes=options["yes"], as_json=as_json)
-    click.echo(json.dumps(report.document) if as_json else report_text(report.document))
-    return int(report.exit_code)
+        report = carry_out(service, plan.budgets, run, "stop", yes=yes, as_json=as_json)
+    return show_report(report, as_json=as_json)
 
 
 def _request(options: dict[str, Any]) -> RestoreRequest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from drkit.cli.options import Records, output_option, require_terminal
 from drkit.config.chosen import Chosen
-from drkit.errors import DrkitError, ExitCode
+from drkit.errors import ExitCode
 
 if TYPE_CHECKING:
     from drkit.engine.listener import RunListener
@@ -114,12 +113,12 @@ def switchover(chosen: Chosen, **options: Any) -> int:
 
 def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
     from drkit import bootstrap
-    from drkit.cli.moves import carry_out, confirmed
-    from drkit.cli.render import plan_text, report_text
+    from drkit.cli.moves import carry_out, goes_ahead, show_report
+    from drkit.cli.render import plan_text
     from drkit.procedures.plan import Request
 
-    as_json, dry_run = options["output"] == "json", options["dry_run"]
-    if not dry_run and not options["yes"]:
+    as_json, dry_run, yes = options["output"] == "json", options["dry_run"], options["yes"]
+    if not dry_run and not yes:
         require_terminal("add --yes, or --dry-run to see the plan")
     request = Request(
         procedure=procedure,
@@ -136,26 +135,11 @@ def _move(chosen: Chosen, procedure: str, options: dict[str, Any]) -> int:
     )
     with bootstrap.open_service(chosen) as service:
         plan = service.plan(request)
-        if not as_json or not dry_run:
-            click.echo(plan_text(plan), err=as_json)
-        if dry_run:
-            if as_json:
-                click.echo(json.dumps(plan.document))
+        if not goes_ahead(plan, plan_text(plan), dry_run=dry_run, yes=yes, as_json=as_json):
             return int(ExitCode.REFUSED if plan.refusals else ExitCode.DONE)
-        plan.require_allowed()
-        if not options["yes"] and not confirmed(plan.target):
-            raise _NotConfirmedError("not confirmed; nothing was changed")
 
         def run(view: RunListener, if_source_dies: Choice | None) -> RunReport:
             return service.run(plan, view, undo_on_failure=not options["keep"], if_source_dies=if_source_dies)
 
-        policy = options["if_source_dies"]
-        report = carry_out(service, plan.budgets, run, policy, yes=options["yes"], as_json=as_json)
-    click.echo(json.dumps(report.document) if as_json else report_text(report.document))
-    return int(report.exit_code)
-
-
-class _NotConfirmedError(DrkitError):
-    """The operator did not confirm."""
-
-    exit_code = ExitCode.REFUSED
+        report = carry_out(service, plan.budgets, run, options["if_source_dies"], yes=yes, as_json=as_json)
+    return show_report(report, as_json=as_json)

@@ -1,7 +1,8 @@
-"""Carries out a move on the command line, and the disaster move that may have to take its place."""
+"""A plan on the command line: shown, asked about, carried out; and the disaster move that may take its place."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -10,16 +11,35 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from drkit.cli.live import LineView, LiveView, listener
-from drkit.errors import DrkitError
+from drkit.errors import DrkitError, RefusedError
 
 if TYPE_CHECKING:
     from drkit.procedures.answers import RunReport
     from drkit.procedures.going_over import Choice, SourceDiedError
+    from drkit.procedures.plan import Plan
+    from drkit.procedures.restore_plan import RestorePlan
     from drkit.procedures.service import Service
 
 View = LineView | LiveView
 Policy = Literal["stop", "disaster"] | None
 """What was said beforehand about a source that dies; None: who sits at a terminal is asked."""
+
+
+def goes_ahead(plan: Plan | RestorePlan, text: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+    """Show a plan, as ``text`` or as JSON, and ask; False where showing it was all (``dry_run``).
+
+    Raises ``RefusedError`` for a plan that is not allowed, and where the operator does not type the region's name.
+    """
+    if not as_json or not dry_run:
+        click.echo(text, err=as_json)
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps(plan.document))
+        return False
+    plan.require_allowed()
+    if not yes and not confirmed(plan.target):
+        raise RefusedError("not confirmed; nothing was changed")
+    return True
 
 
 def carry_out(
@@ -81,6 +101,14 @@ def _in_its_place(service: Service, died: SourceDiedError, *, yes: bool, as_json
         raise died
     with listener(plan.budgets) as view:
         return service.run(plan, view, undo_on_failure=False)
+
+
+def show_report(report: RunReport, *, as_json: bool) -> int:
+    """Print what a run came to; the exit code."""
+    from drkit.cli.render import report_text
+
+    click.echo(json.dumps(report.document) if as_json else report_text(report.document))
+    return int(report.exit_code)
 
 
 def confirmed(region: str) -> bool:

@@ -129,9 +129,9 @@ def _continue(
     accepted: Mapping[str, int | str] | None = None,
 ) -> int:
     from drkit import bootstrap
-    from drkit.cli.moves import carry_out
-    from drkit.cli.render import report_text
+    from drkit.cli.moves import carry_out, show_report
 
+    as_json = output == "json"
     if not yes:
         require_terminal("add --yes")
     with bootstrap.open_service(chosen) as service:
@@ -145,6 +145,5 @@ def _continue(
             return service.abort(unfinished, view, target_is_gone=target_is_gone)
 
         policy = unfinished.if_source_dies if verb == "resume" else "stop"
-        report = carry_out(service, unfinished.budgets, run, policy, yes=yes, as_json=output == "json")
-    click.echo(json.dumps(report.document) if output == "json" else report_text(report.document))
-    return int(report.exit_code)
+        report = carry_out(service, unfinished.budgets, run, policy, yes=yes, as_json=as_json)
+    return show_report(report, as_json=as_json)
