@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import output_option, write_files
 from drkit.config.chosen import Chosen
-from drkit.errors import ExitCode, UsageError
+from drkit.errors import ExitCode
 
 _SHOWN_EVERY_SECONDS = 60.0
 _EVERY_HELP = "Comma-separated DURATION:WHAT[+WHAT]; WHAT is all or parts of a backup, DURATION has s, m, h or d."
@@ -119,23 +119,13 @@ def schedule(
     jobs = parse_jobs(DEFAULT_EVERY[kind] if every is None else every)
     files = render_units(settings, UnitRequest(kind, jobs, config_path, command, path.read_text("utf-8-sig"), role))
     if out is not None:
-        _write(out, files)
+        write_files(out, files)
     elif output == "json":
         click.echo(json.dumps({"schema": "drkit.backup-schedule/1", "format": kind, "files": dict(files)}))
     elif kind == "eventbridge":
         click.echo(json.dumps({name: json.loads(text) for name, text in files.items()}, indent=2))
     else:
         click.echo("\n".join(files.values()), nl=False)
-
-
-def _write(out: Path, files: Mapping[str, str]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-            click.echo(out / name)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="name another directory") from error
 
 
 def _show(output: str) -> Callable[[Mapping[str, Any]], None]:

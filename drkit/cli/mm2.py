@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drkit.cli.options import output_option
+from drkit.cli.options import output_option, write_files
 from drkit.config.chosen import Chosen
 from drkit.errors import ExitCode, UsageError
 
@@ -47,14 +47,7 @@ def render(chosen: Chosen, flow: str | None, mode: str, out: Path | None) -> Non
     if out is None:
         click.echo(render_dedicated(settings, direction), nl=False)
         return
-    files = render_files(settings, direction, mode)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-            click.echo(out / name)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="name another directory") from error
+    write_files(out, render_files(settings, direction, mode))
 
 
 @mm2.command("apply")

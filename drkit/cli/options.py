@@ -1,9 +1,10 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they stand for."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,3 +47,14 @@ def require_terminal(hint: str) -> None:
     """Raise ``UsageError`` where there is nobody to ask. ``hint``: what makes asking unnecessary."""
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on, and --yes was not given", hint=hint)
+
+
+def write_files(out: Path, files: Mapping[str, str]) -> None:
+    """``--out``: write these files into a directory, and name them. Raises ``UsageError`` where that cannot be done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (out / name).write_text(text, encoding="utf-8")
+            click.echo(out / name)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="name another directory") from error
