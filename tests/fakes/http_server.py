@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET, socket
+from typing import Final
 from urllib.parse import urlsplit
 
 
@@ -172,3 +173,17 @@ def forward(endpoint: str, *, lose_answer: bool = False) -> Responder:
 
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding"})
+
+
+ENDLESS: Final = drip(b"HTTP/1.1 200 OK\r\n\r\n", b" ", every_seconds=0.1, drops=30)
+"""An answer that has begun, and does not end."""
+NO_ANSWERS: Final = (
+    reply_json(500, {"message": "broken"}),
+    reply(502, "<html>a proxy's</html>"),
+    reply(503, b"\xff\xfe"),
+    reply(307, "", location="http://elsewhere/"),
+    reply(200, "<html>a proxy's</html>"),
+    reply(200, "[" * 100_000),
+    reply(200, '{"cut": "o'),
+)
+"""What must not be taken for an answer of a REST interface that speaks JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,11 +14,11 @@ from drkit.domain.kafka import TopicPartition
 from drkit.errors import AuthError, DrkitError, RefusedError, UnreachableError
 from drkit.ports import ConnectorState, ConnectorStatus
 from tests.fakes.http_server import (
+    ENDLESS,
+    NO_ANSWERS,
     Responder,
     ScriptedHttpServer,
-    drip,
     hang_up,
-    http_server,
     reply,
     reply_json,
     silence,
@@ -43,19 +43,6 @@ WRITES: Final = ("put", "stop", "resume", "restart_failed", "set_source_offsets"
 MISSING: Final = reply_json(404, {"error_code": 404, "message": "no connector"})
 NO_PATH: Final = reply(404, "<html>Error 404 Not Found</html>")
 """Of a server that does not know its paths yet."""
-DRIP: Final = drip(b"HTTP/1.1 200 OK\r\n\r\n", b" ", every_seconds=0.1, drops=30)
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[ScriptedHttpServer]:
-    with http_server(reply(500)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: ScriptedHttpServer) -> ScriptedHttpServer:
-    _server.reset(reply(500))
-    return _server
 
 
 def _cluster(server: ScriptedHttpServer, **options: Any) -> ConnectCluster:
@@ -70,7 +57,7 @@ def _status_document(**connector: str) -> dict[str, Any]:
     ("name", "fault"),
     [
         *((name, hang_up) for name in CALLS),
-        *((name, fault) for name in ("status", "put") for fault in (silence(3), DRIP)),
+        *((name, fault) for name in ("status", "put") for fault in (silence(3), ENDLESS)),
     ],
 )
 def test_every_call_ends_in_time(server: ScriptedHttpServer, name: str, fault: Responder) -> None:
@@ -95,15 +82,7 @@ def test_a_refused_identity_is_an_authentication_error(server: ScriptedHttpServe
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply_json(500, {"message": "broken"}),
-        reply(502, "<html>a proxy's</html>"),
-        reply(307, "", location="http://elsewhere/"),
-        reply(200, "<html>a proxy's</html>"),
-    ],
-)
+@pytest.mark.parametrize("answer", NO_ANSWERS)
 def test_what_is_no_answer_of_connect_is_refused(server: ScriptedHttpServer, name: str, answer: Responder) -> None:
     """Never taken for done."""
     server.default = answer

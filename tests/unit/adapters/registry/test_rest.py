@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,12 +13,12 @@ from drkit.adapters.registry.rest import RestRegistry
 from drkit.domain.inventory import SchemaReference, SubjectVersion
 from drkit.errors import AuthError, DrkitError, RefusedError, UnreachableError
 from tests.fakes.http_server import (
+    ENDLESS,
+    NO_ANSWERS,
     Request,
     Responder,
     ScriptedHttpServer,
-    drip,
     hang_up,
-    http_server,
     reply,
     reply_json,
     silence,
@@ -32,19 +32,6 @@ CALLS: Final[Mapping[str, Callable[[RestRegistry], object]]] = {
     "register": lambda registry: registry.register(ORDER),
     "set_compatibility": lambda registry: registry.set_compatibility("orders-value", "FULL"),
 }
-DRIP: Final = drip(b"HTTP/1.1 200 OK\r\n\r\n", b" ", every_seconds=0.1, drops=30)
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[ScriptedHttpServer]:
-    with http_server(reply(500)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: ScriptedHttpServer) -> ScriptedHttpServer:
-    _server.reset(reply(500))
-    return _server
 
 
 def _registry(server: ScriptedHttpServer, path: str = "", **options: Any) -> RestRegistry:
@@ -68,7 +55,7 @@ def _except(state: RegistryState, method: str, end: str, answer: Responder) -> R
     return respond
 
 
-@pytest.mark.parametrize("fault", [hang_up, silence(3), DRIP])
+@pytest.mark.parametrize("fault", [hang_up, silence(3), ENDLESS])
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_ends_in_time(server: ScriptedHttpServer, name: str, fault: Responder) -> None:
     server.default = fault
@@ -97,18 +84,7 @@ def test_credentials_are_sent_and_never_shown(server: ScriptedHttpServer) -> Non
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply_json(500, {"message": "broken"}),
-        reply(502, "<html>a proxy's</html>"),
-        reply(503, b"\xff\xfe"),
-        reply(307, "", location="http://elsewhere/"),
-        reply(200, "<html>a proxy's</html>"),
-        reply(200, "[" * 100_000),
-        reply(200, '{"compatibilityLevel": "BACK'),
-    ],
-)
+@pytest.mark.parametrize("answer", NO_ANSWERS)
 def test_what_is_no_answer_of_a_registry_is_refused(server: ScriptedHttpServer, name: str, answer: Responder) -> None:
     server.default = answer
     with pytest.raises(DrkitError) as caught:
