@@ -20,6 +20,12 @@ def judge(
     return hold_against(Forecast(loss, seconds, replay), LIMITS, Accepted(accept_loss, accept_replay))
 
 
+def is_enough(accepted: Acceptance, needs: Acceptance) -> bool:
+    if isinstance(needs, int):
+        return accepted == "unknown" or (isinstance(accepted, int) and accepted >= needs)
+    return needs is None or accepted == "unknown"
+
+
 @pytest.mark.parametrize(
     ("loss", "seconds", "needs"),
     [
@@ -43,11 +49,7 @@ def test_loss(loss: Amount, seconds: float | None, needs: Acceptance) -> None:
     acceptances: list[Acceptance] = [None, 0, 1, 10, 11, 12, "unknown"]
     for accepted in acceptances:
         found = judge(loss, seconds, NOTHING, accepted, None)
-        if isinstance(needs, int):
-            lifted = accepted == "unknown" or (isinstance(accepted, int) and accepted >= needs)
-        else:
-            lifted = needs is None or accepted == "unknown"
-        assert isinstance(found, Allowed) == lifted, accepted
+        assert isinstance(found, Allowed) == is_enough(accepted, needs), accepted
         if isinstance(found, Refused):
             assert found.flags == (f"--accept-loss {needs}",)
 
@@ -78,11 +80,7 @@ def test_replay(replay: Amount, needs: Acceptance) -> None:
     acceptances: list[Acceptance] = [None, 0, 100, 101, "unknown"]
     for accepted in acceptances:
         found = judge(NOTHING, 0.0, replay, None, accepted)
-        if isinstance(needs, int):
-            lifted = accepted == "unknown" or (isinstance(accepted, int) and accepted >= needs)
-        else:
-            lifted = needs is None or accepted == "unknown"
-        assert isinstance(found, Allowed) == lifted, accepted
+        assert isinstance(found, Allowed) == is_enough(accepted, needs), accepted
         if isinstance(found, Refused):
             assert found.flags == (f"--accept-replay {needs}",)
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from drkit.domain.kafka import TopicPartition
 from drkit.domain.lifecycle import Phase
 from drkit.errors import DrkitError, RefusedError, StoppedError, UnreachableError
 from drkit.reports.run_report import report
-from tests.fakes.move import Move, raising
+from tests.fakes.move import FIRST, GROUP, Move, mirrored_service, raising
 from tests.fakes.service import APPLICATION, ORDERS, TARGET, FakeService
-from tests.unit.config.sample import settings
 
-GROUP = "shop.staging.billing"
-FIRST = TopicPartition(ORDERS, 0)
 SILENT = UnreachableError("Route 53 does not answer")
 
 
@@ -23,13 +19,7 @@ class Killed(BaseException):
 
 @pytest.fixture(name="service")
 def _service() -> FakeService:
-    found = FakeService(settings())
-    found.topic()
-    found.write(FIRST, 10)
-    found.carry(FIRST)
-    found.source.cluster.commit(GROUP, {FIRST: 10})
-    found.world.regions[TARGET].fence.put_producers()
-    return found
+    return mirrored_service()
 
 
 def stopped_before_redirect(service: FakeService) -> Move:
