@@ -6,7 +6,6 @@ import base64
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -29,19 +28,6 @@ def bucket(moto_endpoint: str, no_aws_identity: None) -> str:
     session = AwsSession(SystemClock(), region=REGION, endpoint_url=moto_endpoint)
     session.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     return name
-
-
-@pytest.fixture(scope="module")
-def server(moto_endpoint: str) -> Iterator[ScriptedHttpServer]:
-    with http_server(forward(moto_endpoint)) as one:
-        yield one
-
-
-@pytest.fixture
-def between(server: ScriptedHttpServer, moto_endpoint: str) -> ScriptedHttpServer:
-    """Stands between the store and moto."""
-    server.reset(forward(moto_endpoint))
-    return server
 
 
 @cache

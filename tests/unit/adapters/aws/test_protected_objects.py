@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +13,7 @@ from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.local.clock import SystemClock
 from drkit.errors import RefusedError
 from tests.fakes.clock import FakeClock
-from tests.fakes.http_server import ScriptedHttpServer, aws_error, forward, http_server
+from tests.fakes.http_server import ScriptedHttpServer, aws_error
 
 REGION: Final = "ap-northeast-1"
 
@@ -28,12 +27,6 @@ def _bucket(moto_endpoint: str, no_aws_identity: None) -> str:
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}, ObjectLockEnabledForBucket=True
     )
     return name
-
-
-@pytest.fixture(name="between")
-def _between(moto_endpoint: str) -> Iterator[ScriptedHttpServer]:
-    with http_server(forward(moto_endpoint)) as server:
-        yield server
 
 
 def store(url: str, bucket: str, protection: Protection) -> S3ObjectStore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -21,7 +21,6 @@ from tests.fakes.http_server import (
     aws_error,
     forward,
     hang_up,
-    http_server,
     reply,
     silence,
 )
@@ -32,18 +31,6 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
     "CNAME": {TAIPEI: ("a.example.net",), TOKYO: ("B.example.net.",)},
     "TXT": {TAIPEI: ("10.0.0.1:9092,10.0.0.2:9092",), TOKYO: ('say "' + "ü" * 300 + '"',)},
 }
-
-
-@pytest.fixture(scope="module")
-def server(moto_endpoint: str, no_aws_identity: None) -> Iterator[ScriptedHttpServer]:
-    with http_server(forward(moto_endpoint)) as one:
-        yield one
-
-
-@pytest.fixture
-def between(server: ScriptedHttpServer, moto_endpoint: str) -> ScriptedHttpServer:
-    server.reset(forward(moto_endpoint))
-    return server
 
 
 @pytest.fixture(scope="module")
