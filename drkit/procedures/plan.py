@@ -223,9 +223,10 @@ class Planner:
     def _require_known_clusters(self, source: str, target: str) -> None:
         self.world.require_known_cluster(target)
         try:
-            self.world.require_known_cluster(source)
+            # With the shorter deadline: a dead source is waited for by its health check, too.
+            self.world.require_known_cluster(source, self.world.regions[source].health_reader)
         except UnreachableError:
-            # Whether a silent source may be left behind is for its health and the mode to decide.
+            # Whether a silent source may be left behind is for its health, which compares ids, and the mode to decide.
             return
 
     def _foreign_groups(self, request: Request, source: str, mode: FailoverMode) -> tuple[str, ...]:

@@ -56,9 +56,21 @@ class PositionWatch:
         self._require_cluster()
         # Before the reading: what is stored is at least as new as it says.
         at_ms = _ms(self.world)
+        try:
+            return self._read(at_ms)
+        except UnreachableError:
+            # It answered when the look began: this is the first that it did not.
+            if not self._is_silent:
+                self._falls_silent(at_ms)
+            raise
+
+    def _read(self, at_ms: int) -> dict[str, int]:
         reader = self.world.regions[self.region].reader
         topics = {name: topic for name, topic in reader.topics().items() if self.world.topics.matches(name)}
         ends = self._logs.read(topics)
+        if isinstance(ends.error, UnreachableError) and self._falls_silent(at_ms):
+            # Each further call would wait for its deadline, too.
+            raise ends.error
         committed = committed_in_scope(self.world, reader)
         topic_ids = {name: topic.topic_id for name, topic in topics.items()}
         last = self._last
@@ -97,6 +109,15 @@ class PositionWatch:
         if written.is_whole:
             self._writer.forget(known.as_of_ms)
         return written
+
+    def _falls_silent(self, began_ms: int) -> bool:
+        """Whether the source does not answer any more within the shorter deadline; then that is noted."""
+        try:
+            self.world.regions[self.region].health_reader.describe_cluster()
+        except UnreachableError:
+            self._note_silence(began_ms)
+            return True
+        return False
 
     def _note_silence(self, began_ms: int) -> None:
         """Keep when the source was first found not to answer."""

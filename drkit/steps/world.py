@@ -108,9 +108,12 @@ class World:
         if region not in regions:
             raise UsageError(f"{region!r} is not a region of this service", hint=f"regions: {', '.join(regions)}")
 
-    def require_known_cluster(self, region: str) -> str:
-        """The id that a region's cluster tells. Raises ``RefusedError`` where it is not the configured one."""
-        found = self.regions[region].reader.describe_cluster().cluster_id
+    def require_known_cluster(self, region: str, reader: KafkaReader | None = None) -> str:
+        """The id that a region's cluster tells. Raises ``RefusedError`` where it is not the configured one.
+
+        ``reader``: asked instead of the region's own.
+        """
+        found = (reader or self.regions[region].reader).describe_cluster().cluster_id
         require_known_cluster(region, found, self.settings.regions[region].cluster.cluster_id)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from drkit.backup.position_log import PositionLog
 from drkit.backup.sync_archive import SyncArchive, archive_label
 from drkit.backup.topic_history import TopicHistory
-from drkit.domain.kafka import TopicPartition
+from drkit.domain.kafka import TopicDescription, TopicPartition
 from drkit.domain.log_samples import LogSamples, Pace, Silence, horizon, sightings_of
 from drkit.domain.samples import Alone, PositionSample
 from drkit.errors import RefusedError, UnreachableError
@@ -353,6 +354,35 @@ def test_the_first_look_without_an_answer_is_noted(watched: Watched) -> None:
     for _ in range(3):
         assert watched.look().errors
     assert watched.positions().silences() == [Silence(began_ms, began_ms)]
+
+
+def test_a_source_that_dies_in_the_middle_of_a_look_is_noted_with_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.look()
+    source, topics = watched.service.source, watched.service.source.topics
+
+    def last_answer() -> Mapping[str, TopicDescription]:
+        found = topics()
+        source.is_dark = True
+        return found
+
+    monkeypatch.setattr(source, "topics", last_answer)
+    began_ms = _now_ms(watched) + 5_000
+    (error,) = watched.look().errors
+    assert isinstance(error, UnreachableError)
+    assert watched.positions().silences() == [Silence(began_ms, began_ms)]
+    assert watched.look().errors
+    assert watched.positions().silences() == [Silence(began_ms, began_ms)]
+
+
+@pytest.mark.parametrize("call", ["log_ranges", "groups"])
+def test_a_source_that_left_one_question_open_is_not_taken_for_dead(watched: Watched, call: str) -> None:
+    watched.look()
+    watched.service.source.on_next(call, Fault.NOT_ARRIVED)
+    assert len(watched.look().errors) == 1
+    assert watched.positions().silences() == []
+    assert watched.look().errors == ()
 
 
 def test_a_silence_that_cannot_be_stored_is_stored_later(watched: Watched) -> None:
