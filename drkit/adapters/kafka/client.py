@@ -220,6 +220,11 @@ class Connection:
             client.poll(0)
             raise self._failed(translated(error, what, self.region, self._last_error), client) from error
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the last that librdkafka said of the connection is that no broker is left."""
+        return is_one_of(self._last_error, ("_ALL_BROKERS_DOWN",))
+
     def silence(self, what: str) -> DrkitError:
         """The error for something that did not answer in time, with what librdkafka last said about the connection."""
         return translated(None, what, self.region, self._last_error)

@@ -23,7 +23,8 @@ batches are small and 8 ms where they are large, because a broker answers with w
 _BATCH: Final = 300
 """Messages taken at once. Two batches are fewer objects than make Python look for garbage (700): measured, a third of
 the time goes into that otherwise."""
-_STALL_FACTOR: Final = 3
+_SLOW_FACTOR: Final = 3
+"""How many deadlines a log that brings nothing is waited for while some broker is connected: it may only be slow."""
 _POLL_SECONDS: Final = 0.004
 """``consume`` waits for all the messages that it was asked for, or for this long: it is the latency of every seek."""
 
@@ -47,6 +48,10 @@ def consumer(connection: Connection, *, committed: bool, small: bool) -> Any:
         queued_min_messages=1000 if small else 5000,
         max_partition_fetch_bytes=(64 if small else 1024) * 1024,
     )
+
+
+def _patience_seconds(connection: Connection) -> float:
+    return connection.timeout_seconds * (1 if connection.is_cut_off else _SLOW_FACTOR)
 
 
 class Wanted:
@@ -141,7 +146,7 @@ class RangeReader:
                 if batch:
                     progress_at = time.monotonic()
                     yield from self._take(client, batch)
-                elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
+                elif time.monotonic() - progress_at > _patience_seconds(self._connection):
                     raise self._connection.silence(f"reading {next(iter(self._queues))}")
         finally:
             client.close()
@@ -217,7 +222,7 @@ class Tail:
             batch = self._client.consume(5000, timeout=_POLL_SECONDS)
             if batch:
                 progress_at = time.monotonic()
-            elif time.monotonic() - progress_at > self._connection.timeout_seconds * _STALL_FACTOR:
+            elif time.monotonic() - progress_at > _patience_seconds(self._connection):
                 raise self._connection.silence(f"reading {self._topic}")
             for message in batch:
                 if _is_end(message, self._connection.region):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from drkit.adapters.kafka import log_reader
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.log_reader import RangeReader, merged
 from drkit.domain.kafka import TopicPartition
+from drkit.errors import UnreachableError
 from drkit.ports import ReadRange
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(2)]
@@ -105,3 +108,25 @@ def test_every_offset_of_the_ranges_comes_once_and_in_order(
             o for one in asked if one.partition == partition for o in stored[partition] if one.start <= o < one.end
         }
         assert wanted <= set(offsets)
+
+
+@pytest.mark.parametrize(("cut_off", "seconds"), [(False, 30), (True, 10)])
+def test_a_log_that_brings_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, *, cut_off: bool, seconds: float
+) -> None:
+    """Sooner where librdkafka knows of no broker any more."""
+    now, connection = 0.0, Connection("a", {}, 10)
+
+    class Silent(Client):
+        def consume(self, count: int, timeout: float) -> list[Message]:
+            nonlocal now
+            now += 1
+            if cut_off and now == 2:
+                connection.settings()["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            return []
+
+    monkeypatch.setattr(log_reader, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(log_reader, "consumer", lambda *_, **__: Silent({}, 1))
+    with pytest.raises(UnreachableError, match="reading orders-0"):
+        list(RangeReader(connection, [ReadRange(PARTITIONS[0], 0, 5)], committed=True).messages())
+    assert now == seconds + 1
