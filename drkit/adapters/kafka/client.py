@@ -180,6 +180,7 @@ class Connection:
         from confluent_kafka import KafkaException
 
         deadline = time.monotonic() + self.timeout_seconds
+        pause = 0.0
         while True:
             try:
                 return self._result(what, future, admin, deadline + 1.0)
@@ -187,8 +188,10 @@ class Connection:
                 is_over = time.monotonic() + _AGAIN_SECONDS > deadline
                 passes = is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0])
                 if again is None or is_over or not passes:
-                    raise self._failed(translated(error, what, self.region, self._last_error), admin) from error
-            time.sleep(_AGAIN_SECONDS)
+                    raise self._judged(error, what, admin) from error
+            # The first refusal may be of a while ago: one of many that were asked at once.
+            time.sleep(pause)
+            pause = _AGAIN_SECONDS
             future = again()
 
     def _result(self, what: str, future: Any, admin: Any, deadline: float) -> Any:
@@ -200,15 +203,18 @@ class Connection:
                 if admin is not None:
                     admin.poll(0)
                 if is_authentication(self._last_error) or time.monotonic() > deadline:
-                    raise self._failed(self.silence(what), admin) from None
+                    raise self._judged(None, what, admin) from None
             else:
                 self._last_error = None
                 return result
 
-    def _failed(self, error: DrkitError, admin: Any) -> DrkitError:
-        if isinstance(error, UnreachableError):
+    def _judged(self, error: Any, what: str, admin: Any) -> DrkitError:
+        """The error of a call of a client; None: it was not answered in time."""
+        judged = translated(error, what, self.region, self._last_error)
+        # What a broker said itself is an answer.
+        if isinstance(judged, UnreachableError) and (error is None or error.args[0].code() < 0):
             self._leave(admin)
-        return error
+        return judged
 
     def call(self, what: str, client: Any, function: Callable[[], Any]) -> Any:
         """A blocking call of a client with its errors translated; the client itself says why it failed."""
@@ -218,7 +224,7 @@ class Connection:
             return function()
         except KafkaException as error:
             client.poll(0)
-            raise self._failed(translated(error, what, self.region, self._last_error), client) from error
+            raise self._judged(error, what, client) from error
 
     @property
     def is_cut_off(self) -> bool:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from drkit.adapters.kafka import list_offsets
 from drkit.adapters.kafka.client import Connection
+from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError, UnreachableError
 
 HERE = {1: SimpleNamespace(host="127.0.0.1", port=9092)}
@@ -46,10 +48,14 @@ class Scripted(Connection):
         return admin
 
 
-def unanswered() -> Future[Any]:
+def failed(code: int) -> Future[Any]:
     future: Future[Any] = Future()
-    future.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    future.set_exception(KafkaException(KafkaError(code)))
     return future
+
+
+def unanswered() -> Future[Any]:
+    return failed(KafkaError._TIMED_OUT)
 
 
 def test_a_client_is_kept_as_long_as_it_is_answered() -> None:
@@ -80,14 +86,55 @@ def test_behind_a_call_without_an_answer_a_new_client_asks() -> None:
     assert connection.admin is not second, "librdkafka itself said nothing until the deadline"
 
 
-def test_a_refusal_is_an_answer() -> None:
+@pytest.mark.parametrize("code", [KafkaError.INVALID_PARTITIONS, KafkaError.NOT_LEADER_FOR_PARTITION])
+def test_what_a_broker_says_is_an_answer(code: int) -> None:
     connection = Scripted(lambda: Admin(HERE, "a"))
     first = connection.admin
-    refused: Future[Any] = Future()
-    refused.set_exception(KafkaException(KafkaError(KafkaError.INVALID_PARTITIONS)))
     with pytest.raises(RefusedError):
-        connection.wait("partitions", refused)
+        connection.wait("partitions", failed(code))
     assert connection.admin is first
+
+
+class Moving(Admin):
+    """Its partitions' leaders have moved; by the second request the client knows where."""
+
+    def __init__(self) -> None:
+        super().__init__(HERE, "a")
+        self.requests: list[int] = []
+
+    def list_offsets(self, specs: Mapping[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
+        self.requests.append(len(specs))
+        if len(self.requests) == 1:
+            return {p: failed(KafkaError.NOT_LEADER_FOR_PARTITION) for p in specs}
+        found: dict[Any, Future[Any]] = {p: Future() for p in specs}
+        for p, future in found.items():
+            future.set_result(p.partition)
+        return found
+
+
+def test_leaders_that_moved_are_waited_for_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(list_offsets, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
+    admin = Moving()
+    connection = Scripted(lambda: admin)
+    partitions = [TopicPartition("orders", number) for number in range(1000)]
+    answers = list_offsets.ask_offsets(connection, partitions, None, None)()
+    assert answers == {p: p.partition for p in partitions}
+    assert admin.requests == [1000, 1000]
+    assert len(slept) == 1
+
+
+def test_one_of_many_that_were_refused_together_is_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("drkit.adapters.kafka.client.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
+    connection = Scripted(lambda: Admin(HERE, "a"))
+    connection.timeout_seconds = 1.0
+    done: Future[Any] = Future()
+    done.set_result("offsets")
+    again = iter([failed(KafkaError.NOT_COORDINATOR), done])
+    first = failed(KafkaError.NOT_COORDINATOR)
+    assert connection.wait("offsets", first, lambda: next(again)) == "offsets"
+    assert slept == [0.0, pytest.approx(0.1)]
 
 
 def test_a_new_client_has_to_find_the_same_cluster() -> None:
