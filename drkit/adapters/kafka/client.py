@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,7 @@ class Connection:
         self.region = region
         self.timeout_seconds = timeout_seconds
         self._last_error: Any = None
+        self._cut_off_at = -inf
         self._settings = {
             **settings,
             "error_cb": self._remember,
@@ -226,16 +228,17 @@ class Connection:
             client.poll(0)
             raise self._judged(error, what, client) from error
 
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether the last that librdkafka said of the connection is that no broker is left."""
-        return is_one_of(self._last_error, ("_ALL_BROKERS_DOWN",))
+    def is_cut_off_since(self, moment: float) -> bool:
+        """Whether a client has lost its last broker since then (monotonic seconds). It says so once."""
+        return self._cut_off_at >= moment
 
     def silence(self, what: str) -> DrkitError:
         """The error for something that did not answer in time, with what librdkafka last said about the connection."""
         return translated(None, what, self.region, self._last_error)
 
     def _remember(self, error: Any) -> None:
+        if is_one_of(error, ("_ALL_BROKERS_DOWN",)):
+            self._cut_off_at = time.monotonic()
         # A client whose identity was refused reports next that no broker is left: the cause is what counts.
         if not is_authentication(self._last_error) or is_authentication(error):
             self._last_error = error

@@ -50,8 +50,9 @@ def consumer(connection: Connection, *, committed: bool, small: bool) -> Any:
     )
 
 
-def _patience_seconds(connection: Connection) -> float:
-    return connection.timeout_seconds * (1 if connection.is_cut_off else _SLOW_FACTOR)
+def _is_given_up(connection: Connection, progress_at: float) -> bool:
+    factor = 1 if connection.is_cut_off_since(progress_at) else _SLOW_FACTOR
+    return time.monotonic() - progress_at > connection.timeout_seconds * factor
 
 
 class Wanted:
@@ -146,7 +147,7 @@ class RangeReader:
                 if batch:
                     progress_at = time.monotonic()
                     yield from self._take(client, batch)
-                elif time.monotonic() - progress_at > _patience_seconds(self._connection):
+                elif _is_given_up(self._connection, progress_at):
                     raise self._connection.silence(f"reading {next(iter(self._queues))}")
         finally:
             client.close()
@@ -222,7 +223,7 @@ class Tail:
             batch = self._client.consume(5000, timeout=_POLL_SECONDS)
             if batch:
                 progress_at = time.monotonic()
-            elif time.monotonic() - progress_at > _patience_seconds(self._connection):
+            elif _is_given_up(self._connection, progress_at):
                 raise self._connection.silence(f"reading {self._topic}")
             for message in batch:
                 if _is_end(message, self._connection.region):

@@ -122,10 +122,13 @@ def test_a_log_that_brings_nothing_is_given_up(
             nonlocal now
             now += 1
             if cut_off and now == 2:
-                connection.settings()["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN))
+                for code in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+                    connection.settings()["error_cb"](KafkaError(code))
             return []
 
-    monkeypatch.setattr(log_reader, "time", SimpleNamespace(monotonic=lambda: now))
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(log_reader, "time", clock)
+    monkeypatch.setattr("drkit.adapters.kafka.client.time", clock)
     monkeypatch.setattr(log_reader, "consumer", lambda *_, **__: Silent({}, 1))
     with pytest.raises(UnreachableError, match="reading orders-0"):
         list(RangeReader(connection, [ReadRange(PARTITIONS[0], 0, 5)], committed=True).messages())
