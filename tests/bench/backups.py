@@ -2,7 +2,7 @@
 
 A *first* backup finds an empty bucket; a *repeat* finds nothing changed. Both buckets are simulated S3 on this machine.
 ``JVM tools``: ``kafka-topics --describe`` and ``kafka-consumer-groups --describe --all-groups``, which read the same
-topics and groups, and store nothing.
+topics and groups, and store nothing. Last of all the cluster is destroyed, and the backup restored into an empty one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import yaml
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
@@ -32,9 +33,12 @@ from confluent_kafka.admin import (
 
 from drkit import bootstrap
 from drkit.backup.vault import Replica, Vault
+from drkit.domain.inventory import Part
+from drkit.domain.restoration import Choice
+from drkit.domain.restore_request import RestoreRequest
 from drkit.ports import ObjectStore, StoredObject
 from drkit.procedures.backups import Backups
-from drkit.sandbox import Sandbox
+from drkit.sandbox import Fault, Sandbox
 from drkit.steps.world import World
 from tests.bench.jvm import logged_in, tool
 from tests.conftest import free_subnet
@@ -119,6 +123,7 @@ def report(say: Say) -> None:
             times = taken / seconds[SIZES[0]]
             say(f"  {groups} groups ({groups / SIZES[0]:.0f} times): a first backup of groups takes {times:.1f} times")
         _say_tools(box, say)
+        _say_restore(box, say)
 
 
 def _measure(world: World, groups: int, say: Say) -> float:
@@ -126,16 +131,15 @@ def _measure(world: World, groups: int, say: Say) -> float:
     found: dict[str, list[Figures]] = {}
     rows = 0
     for _ in range(ROUNDS):
-        stores = [CountedStore(one.store, f"bench-{uuid.uuid4().hex}/") for one in world.vault.replicas]
-        vault = Vault([Replica(one.label, store) for one, store in zip(world.vault.replicas, stores, strict=True)])
-        backups = Backups(replace(world, vault=vault), lambda: REGION, lambda: None)
+        world, stores = _with_counted_vault(world, f"bench-{uuid.uuid4().hex}/")
+        backups = Backups(world, lambda: REGION, lambda: None)
         for what, run in (
             ("first", lambda backups=backups: backups.run()),
             ("repeat", lambda backups=backups: backups.run()),
             ("verify --read-all", lambda backups=backups: backups.verify(share=1.0)),
         ):
             found.setdefault(what, []).append(_counted(stores, run))
-        manifest = vault.find("latest")
+        manifest = world.vault.find("latest")
         rows = sum(part.rows for part in manifest.parts.values())
     say(f"\n{groups} groups: {rows:,} rows in {ROUNDS} rounds")
     for what, figures in found.items():
@@ -143,6 +147,16 @@ def _measure(world: World, groups: int, say: Say) -> float:
         slowest = max(one.seconds for one in figures)
         say(f"  {what:18} {taken:5.2f} s (at most {slowest:.2f}), {rows / taken:8,.0f} rows/s; {figures[-1].text}")
     return statistics.median(_groups_alone(world) for _ in range(ROUNDS))
+
+
+def _with_counted_vault(world: World, prefix: str) -> tuple[World, list[CountedStore]]:
+    stores = [CountedStore(_uncounted(one.store), prefix) for one in world.vault.replicas]
+    vault = Vault([Replica(one.label, store) for one, store in zip(world.vault.replicas, stores, strict=True)])
+    return replace(world, vault=vault), stores
+
+
+def _uncounted(store: ObjectStore) -> ObjectStore:
+    return store.store if isinstance(store, CountedStore) else store
 
 
 def _groups_alone(world: World) -> float:
@@ -235,3 +249,46 @@ def _say_tools(box: Sandbox, say: Say) -> None:
             total += taken
             say(f"  JVM tools: {name.rpartition('.')[2]} {' '.join(arguments)}: {taken:.2f} s")
         say(f"  JVM tools: {total:.2f} s for topics and {GROUPS} groups")
+
+
+def _say_restore(box: Sandbox, say: Say) -> None:
+    with bootstrap.open_service(str(box.config)) as service:
+        service.backups.run()
+    box.fault(Fault.DESTROY, REGION, "all")
+    box.fault(Fault.START, REGION, "all")
+    _name_the_new_cluster(box)
+    with bootstrap.open_service(str(box.config)) as service:
+        world, stores = _with_counted_vault(service._world, "")
+        restoring = replace(service.restoring, world=world)
+        choice = Choice(frozenset({Part.TOPICS, Part.GROUPS, Part.ACLS}), accept_positions=True)
+        request = RestoreRequest("latest", region=REGION, choice=choice, accept_other_cluster=True)
+        made: dict[str, int] = {}
+
+        def restore() -> None:
+            made.update(restoring.run(restoring.plan(request), _Unwatched()).document["made"])
+
+        figures = _counted(stores, restore)
+    rows = sum(made.values())
+    say(f"\nrestore into an empty cluster: {', '.join(f'{count} {what}' for what, count in sorted(made.items()))}")
+    say(f"  restore            {figures.seconds:5.2f} s, {rows / figures.seconds:8,.0f} rows/s; {figures.text}")
+
+
+class _Unwatched:
+    """A run that nobody watches."""
+
+    def step_started(self, name: str) -> None:
+        pass
+
+    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def _name_the_new_cluster(box: Sandbox) -> None:
+    """As an operator does who has rebuilt a region."""
+    admin = AdminClient(dict(box.status().regions[REGION].clients["admin"]))
+    document = yaml.safe_load(box.config.read_text())
+    document["regions"][REGION]["cluster"]["cluster_id"] = admin.list_topics(timeout=_SECONDS).cluster_id
+    box.config.write_text(yaml.safe_dump(document))
