@@ -114,7 +114,8 @@ class Connection:
             if self._cluster_id is not None:
                 self._metadata_of(found)
             with self._lock:
-                self._admin = found
+                # Another thread may have made one meanwhile, and asked it: that one stays.
+                self._admin = found = self._admin or found
         return found
 
     def metadata(self) -> Any:
@@ -150,6 +151,7 @@ class Connection:
         Destroyed while a request is under way, a client can take the process with it (``rd_assert`` in
         ``rd_kafka_admin_response_parse``): it is kept until each of its requests has ended.
         """
+        over = []
         with self._lock:
             if admin is None or self._admin is not admin:
                 return
@@ -157,7 +159,9 @@ class Connection:
             self._admin = None
             self._left.append((now, admin))
             while now - self._left[0][0] > self.timeout_seconds * _LEFT_FACTOR:
-                self._left.popleft()
+                over.append(self._left.popleft())
+        # Destroying one waits for its threads: not under the lock.
+        over.clear()
 
     def client(self, kind: Callable[[Mapping[str, Any]], Any], **more: Any) -> Any:
         """A client of the cluster; ``more`` as in ``settings``. Raises ``ConfigError`` for what librdkafka refuses."""

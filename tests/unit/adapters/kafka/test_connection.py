@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,20 @@ def test_a_client_is_kept_as_long_as_it_is_answered() -> None:
     assert connection.metadata() is connection.admin.answer
     assert connection.metadata().cluster_id == "a"
     assert len(connection.made) == 1
+
+
+def test_threads_that_ask_first_share_one_client() -> None:
+    """One that was dropped would be destroyed with a request under way."""
+    together = threading.Barrier(4)
+
+    def make() -> Admin:
+        together.wait(10)
+        return Admin(HERE, "a")
+
+    connection = Scripted(make)
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda _: connection.admin, range(4))]
+    assert {id(one) for one in found} == {id(connection.admin)}
 
 
 def test_a_cluster_without_a_broker_in_service_is_unreachable_and_asked_by_a_new_client() -> None:
