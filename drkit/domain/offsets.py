@@ -42,7 +42,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from drkit.domain.anchors import NO_COPY, Anchors
-from drkit.domain.counting import FOREIGN, count_between
+from drkit.domain.brackets import REPEATED, RETENTION, after_last, between
+from drkit.domain.counting import FOREIGN
 from drkit.domain.course import Course, FlowFacts
 from drkit.domain.floors import Floors
 from drkit.domain.log_ends import Tail, TargetLog, beyond, closing, joined
@@ -67,12 +68,9 @@ __all__ = [
     "Verdict",
 ]
 
-_RETENTION = "the target's retention has deleted records below, which the group may not have read"
-_REPEATED = "records may have been copied more than once here"
 _NOT_PAST = "the mirror was restarted, and is not known to have got past what it had copied before"
 _NO_RECORD = 1 << 63
 """Above every offset."""
-_AT_WORK = "after the last offset sync, and the mirror may still be at work"
 
 
 class OffsetMap:
@@ -196,11 +194,11 @@ class OffsetMap:
         if upstream < 0:
             raise ValueError(f"a committed offset is not negative: {upstream}")
         if self._tail.is_needed(upstream) and (refuted := self._tail.refuted(records)) is not None:
-            return refuted.verdict(self._log.start, _RETENTION)
+            return refuted.verdict(self._log.start, RETENTION)
         if self._mirrored is not None and upstream > self._mirrored:
             return beyond(upstream, self._mirrored, self._log.end, self._drained_to)
         known = None if self._is_compacted else source
-        return self._range(upstream, records, known).verdict(self._log.start, _RETENTION)
+        return self._range(upstream, records, known).verdict(self._log.start, RETENTION)
 
     def search(
         self, sample: PositionSample, records: Sequence[int], source: Sequence[int] | None = None
@@ -234,9 +232,9 @@ class OffsetMap:
             reason = "the last mirrored record" if last else "an offset sync of this very record"
             found = Range(self._down[place], self._down[place], 0, reason)
         elif place + 1 == len(self._up):
-            found = self._after_last(upstream)
+            found = after_last(self._course, upstream, self._log.end, is_complete=self._mirrored is not None)
         else:
-            found = self._between(place, upstream, records, source)
+            found = between(self._course, place, upstream, records, source, self._log.start)
         blurred = self._blurred(place, self._retained(place, upstream, found, records), found)
         return self._floors.raised(upstream, blurred).noted(self._notes)
 
@@ -260,37 +258,8 @@ class OffsetMap:
         at_most = highest - max(found.low, self._log.start)
         if self._course.is_linear(place):
             at_most = min(at_most, self._course.repeats(place))
-        reason = _NOT_PAST if self._course.cut_at is not None else _REPEATED
+        reason = _NOT_PAST if self._course.cut_at is not None else REPEATED
         return Range(found.low, highest, max(0, at_most, found.at_most), reason)
-
-    def _between(self, place: int, upstream: int, records: Sequence[int], source: Sequence[int] | None) -> Range:
-        (s1, s2), (d1, d2) = self._up[place : place + 2], self._down[place : place + 2]
-        is_suspect = self._course.is_suspect(place)
-        if self._course.is_linear(place) and (is_suspect or s2 - s1 == d2 - d1):
-            at = d1 + upstream - s1
-            return Range(at, at, 0, "counted on a source without holes")
-        if is_suspect or d2 < self._log.start:
-            return Range(d1 + 1, d1 + 1, 0, _REPEATED if is_suspect else _RETENTION)
-        if upstream == s1 + 1:
-            return Range(d1 + 1, d1 + 1, 0, self._next_reason(place))
-        return count_between((s1, d1), (s2, d2), upstream, records, source, self._log.start)
-
-    def _after_last(self, upstream: int) -> Range:
-        last = len(self._up) - 1
-        after, end, skipped = self._down[last] + 1, self._log.end, upstream - self._up[last] - 1
-        if self._mirrored is not None:
-            return Range(after, after, 0, "the target holds no copy of it or of what follows")
-        # What has not arrived yet would be read again if the mirror went on.
-        later = max(0, upstream - self._course.reached - 1)
-        if self._course.is_linear(last):
-            at = min(after + skipped, end)
-            later = min(later, after + skipped - at)
-            return Range(at, at, later, _AT_WORK if later else "counted on from the last offset sync")
-        if skipped == 0:
-            return Range(after, after, 0, self._next_reason(last))
-        if self._course.is_suspect(last):
-            return Range(after, end, end - after + later, _REPEATED)
-        return Range(after, end, skipped, _AT_WORK)
 
     def _gap_of(self, upstream: int) -> int | None:
         """The point before the gap that has to be counted for this position."""
@@ -302,6 +271,3 @@ class OffsetMap:
         if self._course.is_linear(place):
             return None
         return place
-
-    def _next_reason(self, place: int) -> str:
-        return "the record after an offset sync" if place else "from the first record on"

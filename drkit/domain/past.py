@@ -44,8 +44,8 @@ def proof_by_records(up: Sequence[int], down: Sequence[int], places: Iterable[in
 
     ``places``: the intervals, each after the point of this number, of which counting does not show it.
     """
-    if len(up) < 2 or max(up[:-1]) >= up[-1]:
-        return None
     between = ((down[place] + 1, down[place + 1]) for place in places)
     intervals = tuple((start, end) for start, end in between if start < end)
-    return Proof(down[-1], intervals) if intervals else None
+    if not intervals or max(up[:-1]) >= up[-1]:
+        return None
+    return Proof(down[-1], intervals)

@@ -15,7 +15,6 @@ from drkit.domain.samples import SampleProvider
 from drkit.ports import KafkaReader, ReadRange
 from drkit.verification.counted import CountedLogs
 from drkit.verification.mirror_evidence import SyncHistory
-from drkit.verification.past_search import PastSearch
 from drkit.verification.record_search import RecordSearch
 from drkit.verification.repeat_search import RepeatSearch
 
@@ -170,7 +169,8 @@ class Translator:
         for p, offset in known:
             found[p, offset] = maps[p].translate(offset, records.get(renamed[p], ()))
         undecided = [one for one in known if isinstance(found[one], Bounded)]
-        if past := PastSearch(self.target, maps, renamed).decide(sorted({p for p, _ in undecided})):
+        repeats = RepeatSearch(self.target, maps, renamed)
+        if past := repeats.past(sorted({p for p, _ in undecided})):
             found |= self._verdicts([one for one in undecided if one[0] in past], renamed, past)
             undecided = [one for one in undecided if one[0] not in past]
         if undecided:
@@ -181,7 +181,7 @@ class Translator:
             search = RecordSearch(self.target, self.source, self.samples, maps, renamed)
             found.update(search.decide(undecided, records, sources))
         if undecided := [one for one in undecided if isinstance(found[one], Bounded)]:
-            found.update(RepeatSearch(self.target, maps, renamed).decide(undecided))
+            found.update(repeats.decide(undecided))
         return found
 
     def _source_records(

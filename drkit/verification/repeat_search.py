@@ -1,4 +1,4 @@
-"""Reads what the target holds where a mirror was restarted, and tells repeats from records by it."""
+"""Reads what the target holds where a mirror was restarted: whether it has got past that, and what are repeats."""
 
 from __future__ import annotations
 
@@ -22,6 +22,31 @@ class RepeatSearch:
     target: KafkaReader
     maps: Mapping[TopicPartition, OffsetMap]
     renamed: Mapping[TopicPartition, TopicPartition]
+
+    def past(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, OffsetMap]:
+        """The maps of those partitions whose mirror has got past what it had copied, as they are with that known.
+
+        Asked where counting does not show it.
+        """
+        proofs = {p: proof for p in partitions if (proof := self.maps[p].proof) is not None}
+        proofs = {p: proof for p, proof in proofs.items() if proof.offsets <= _WIDEST}
+        if not proofs:
+            return {}
+        read = read_fingerprints(
+            self.target,
+            [
+                ReadRange(self.renamed[p], start, end)
+                for p, proof in proofs.items()
+                for start, end in (*proof.intervals, (proof.last, proof.last + 1))
+            ],
+        )
+        # What retention deleted meanwhile was not seen.
+        logs = self.target.log_ranges([self.renamed[p] for p in proofs])
+        return {
+            p: self.maps[p].once_past()
+            for p, proof in proofs.items()
+            if logs[self.renamed[p]].start <= proof.intervals[0][0] and proof.holds(read.get(self.renamed[p], ()))
+        }
 
     def decide(self, undecided: Collection[Position]) -> dict[Position, Verdict]:
         """The verdicts of those positions that the target's records show."""
