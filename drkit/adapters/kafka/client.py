@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from drkit.adapters.kafka.failures import is_authentication, is_lost_handshake, is_one_of, translated
 from drkit.adapters.kafka.msk_iam import oauth_settings
@@ -22,12 +22,13 @@ MOVES: Final = (
     *("LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"),
 )
 """A coordinator or a leader is just being made, or moves to another broker: asking again helps."""
-_AGAIN_SECONDS: Final = 0.1
+AGAIN_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.005
 _LEFT_FACTOR: Final = 3.0
 """How many times a call's deadline a client that was left is kept: its requests have a deadline each, and an answer."""
 
 ResolveSecret = Callable[[str], str]
+Key = TypeVar("Key")
 
 
 def client_settings(cluster: Cluster, resolve_secret: ResolveSecret, *, token_seconds: float = 10.0) -> dict[str, Any]:
@@ -191,14 +192,41 @@ class Connection:
             try:
                 return self._result(what, future, admin, deadline + 1.0)
             except KafkaException as error:
-                is_over = time.monotonic() + _AGAIN_SECONDS > deadline
-                passes = is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0])
-                if again is None or is_over or not passes:
+                if again is None or not _passes(error, deadline):
                     raise self._judged(error, what, admin) from error
             # The first refusal may be of a while ago: one of many that were asked at once.
             time.sleep(pause)
-            pause = _AGAIN_SECONDS
+            pause = AGAIN_SECONDS
             future = again()
+
+    def wait_each(
+        self, what: str, asked: Mapping[Key, Any], again: Callable[[Collection[Key]], Mapping[Key, Any]]
+    ) -> dict[Key, Any]:
+        """The results of admin calls that were made all at once, by what each is about. As ``wait``.
+
+        ``again`` asks about some once more. Those whose coordinator or leader moves are waited for all at once, too:
+        when a broker restarts, they are a third of all.
+        """
+        from confluent_kafka import KafkaException
+
+        admin, deadline = self._admin, time.monotonic() + self.timeout_seconds
+        found: dict[Key, Any] = {}
+        left = asked
+        while left:
+            moved = []
+            for key, future in left.items():
+                try:
+                    found[key] = self._result(
+                        f"{what} {key}", future, admin, time.monotonic() + self.timeout_seconds + 1.0
+                    )
+                except KafkaException as error:
+                    if not _passes(error, deadline):
+                        raise self._judged(error, f"{what} {key}", admin) from error
+                    moved.append(key)
+            if moved:
+                time.sleep(AGAIN_SECONDS)
+            left = again(moved) if moved else {}
+        return found
 
     def _result(self, what: str, future: Any, admin: Any, deadline: float) -> Any:
         while True:
@@ -246,6 +274,12 @@ class Connection:
         # A client whose identity was refused reports next that no broker is left: the cause is what counts.
         if not is_authentication(self._last_error) or is_authentication(error):
             self._last_error = error
+
+
+def _passes(error: Any, deadline: float) -> bool:
+    """Whether a call that failed so may succeed if it is made again before the deadline."""
+    is_over = time.monotonic() + AGAIN_SECONDS > deadline
+    return not is_over and (is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0]))
 
 
 def _in_thread(function: Callable[[], Any]) -> Future[Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from drkit.adapters.kafka.client import MOVES, Connection
+from drkit.adapters.kafka.client import AGAIN_SECONDS, MOVES, Connection
 from drkit.adapters.kafka.failures import UNSTABLE, is_one_of, translated
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import RefusedError
@@ -15,7 +15,6 @@ from drkit.ports import PartitionFailure
 HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
 """How a coordinator refuses what may only be done to a group without members."""
 _UNSTABLE_SECONDS: Final = 0.02
-_AGAIN_SECONDS: Final = 0.1
 
 
 def committed_positions(
@@ -82,7 +81,7 @@ def commit_for(connection: Connection, group: str, positions: Sequence[Any]) -> 
         if time.monotonic() > deadline or not any(is_one_of(error, MOVES) for _, error in failed):
             return [PartitionFailure(partition, error.str()) for partition, error in failed]
         # As with positions: a coordinator that a cluster's first commit has made loads its partition.
-        time.sleep(_AGAIN_SECONDS)
+        time.sleep(AGAIN_SECONDS)
 
 
 def has_members(group: str, region: str) -> RefusedError:

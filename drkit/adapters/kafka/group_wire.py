@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from drkit.adapters.kafka.client import Connection
@@ -24,6 +24,19 @@ def listed_groups(connection: Connection) -> Mapping[str, Any]:
         # One broker that does not answer has groups of its own.
         raise translated(KafkaException(listed.errors[0]), "list groups", connection.region)
     return {group.group_id: group for group in listed.valid}
+
+
+def group_descriptions(connection: Connection, names: Collection[str]) -> Mapping[str, Any]:
+    """These groups as ``ConsumerGroupDescription``; one request each, all in flight at once."""
+    if not names:
+        return {}
+
+    def ask(some: Collection[str]) -> Mapping[str, Any]:
+        admin, timeout = connection.admin, connection.timeout_seconds
+        asked: Mapping[str, Any] = admin.describe_consumer_groups(sorted(some), request_timeout=timeout)
+        return asked
+
+    return connection.wait_each("describe group", ask(names), ask)
 
 
 def is_empty_classic(listing: Any) -> bool:

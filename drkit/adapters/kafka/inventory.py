@@ -12,7 +12,13 @@ from typing import Any, Final
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import has_code
 from drkit.adapters.kafka.group_offsets import commit_for, committed_positions
-from drkit.adapters.kafka.group_wire import inventoried_group, is_empty_classic, listed_groups, to_position
+from drkit.adapters.kafka.group_wire import (
+    group_descriptions,
+    inventoried_group,
+    is_empty_classic,
+    listed_groups,
+    to_position,
+)
 from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.domain.inventory import CommittedPosition, GroupInventory, ScramUser
 from drkit.domain.kafka import GroupState, TopicPartition
@@ -68,25 +74,12 @@ class ConfluentInventory:
         # There is nothing more to tell of an empty classic group, and a cluster may have very many of them.
         empty = {name for name in names if name in listed and is_empty_classic(listed[name])}
         positions = committed_positions(self._connection, names)
-        described = self._describe([name for name in names if name not in empty])
+        described = group_descriptions(self._connection, [name for name in names if name not in empty])
         found = {
             name: inventoried_group(listed[name] if name in empty else described[name], positions[name])
             for name in names
         }
         return {name: group for name, group in found.items() if group.state is not GroupState.DEAD}
-
-    def _describe(self, names: Sequence[str]) -> Mapping[str, Any]:
-        if not names:
-            return {}
-
-        def ask(some: Sequence[str]) -> Mapping[str, Any]:
-            asked: Mapping[str, Any] = self._admin.describe_consumer_groups(some, request_timeout=self._timeout)
-            return asked
-
-        def wait(name: str, future: Any) -> Any:
-            return self._connection.wait(f"describe group {name}", future, lambda: ask([name])[name])
-
-        return {name: wait(name, future) for name, future in ask(names).items()}
 
     def log_times(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, LogTimes]:
         """Oldest and newest timestamps: two requests per broker, whatever the number of partitions."""

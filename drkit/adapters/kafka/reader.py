@@ -12,7 +12,7 @@ from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import has_code
 from drkit.adapters.kafka.group_offsets import committed_positions
-from drkit.adapters.kafka.group_wire import described_group, listed_groups, state_of
+from drkit.adapters.kafka.group_wire import described_group, group_descriptions, listed_groups, state_of
 from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
 from drkit.adapters.kafka.topic_wire import described_topic, from_metadata
@@ -147,12 +147,7 @@ class ConfluentReader:
         """Groups with their members."""
         if not names:
             return {}
-        described = self._describe_groups(sorted(names))
-        return {name: self._group(name, future) for name, future in described.items()}
-
-    def _describe_groups(self, names: Sequence[str]) -> Mapping[str, Any]:
-        described: Mapping[str, Any] = self._admin.describe_consumer_groups(names, request_timeout=self._timeout)
-        return described
+        return {name: described_group(found) for name, found in group_descriptions(self._connection, names).items()}
 
     def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Committed offsets; one request per group, all in flight at once."""
@@ -221,10 +216,6 @@ class ConfluentReader:
         entries = self._wait("describe topic configs", future)
         own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
         return {name: entry.value for name, entry in entries.items() if entry.source == own}
-
-    def _group(self, name: str, future: Any) -> GroupDescription:
-        found = self._connection.wait(f"describe group {name}", future, lambda: self._describe_groups([name])[name])
-        return described_group(found)
 
     @property
     def _admin(self) -> Any:

@@ -12,7 +12,7 @@ from drkit.adapters.kafka.committer import Committer
 from drkit.adapters.kafka.failures import AUTHORIZATION, has_code, is_one_of, translated
 from drkit.adapters.kafka.group_offsets import HAS_MEMBERS, commit_for, has_members
 from drkit.domain.kafka import Acl, TopicPartition
-from drkit.errors import RefusedError
+from drkit.errors import DrkitError, RefusedError
 from drkit.ports import PartitionFailure, ProbeOutcome
 
 _UNKNOWN_TOPIC: Final = ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION")
@@ -155,10 +155,14 @@ class ConfluentWriter:
             )
         if topic not in self._seen_topics:
             what, producer = f"metadata of {topic}", self._producer
-            # A producer that was not answered is as little to be kept as an admin client (decision 0011).
-            self._producer = None
-            found = self._connection.call(what, producer, lambda: producer.list_topics(topic, timeout=self._timeout))
-            self._producer = producer
+            try:
+                found = self._connection.call(
+                    what, producer, lambda: producer.list_topics(topic, timeout=self._timeout)
+                )
+            except DrkitError:
+                # One that was not answered is as little to be kept as an admin client (decision 0011).
+                self._producer = None
+                raise
             if is_one_of(found.topics[topic].error, _UNKNOWN_TOPIC):
                 raise RefusedError(f"{self._connection.region} has no topic {topic}")
             self._seen_topics.add(topic)

@@ -49,10 +49,14 @@ class Scripted(Connection):
         return admin
 
 
-def failed(code: int) -> Future[Any]:
+def refused(error: KafkaError) -> Future[Any]:
     future: Future[Any] = Future()
-    future.set_exception(KafkaException(KafkaError(code)))
+    future.set_exception(KafkaException(error))
     return future
+
+
+def failed(code: int) -> Future[Any]:
+    return refused(KafkaError(code))
 
 
 def unanswered() -> Future[Any]:
@@ -113,25 +117,35 @@ def test_what_a_broker_says_is_an_answer(code: int) -> None:
 class Moving(Admin):
     """Its partitions' leaders have moved; by the second request the client knows where."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: KafkaError) -> None:
         super().__init__(HERE, "a")
+        self.error = error
         self.requests: list[int] = []
 
     def list_offsets(self, specs: Mapping[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
         self.requests.append(len(specs))
         if len(self.requests) == 1:
-            return {p: failed(KafkaError.NOT_LEADER_FOR_PARTITION) for p in specs}
+            return {p: refused(self.error) for p in specs}
         found: dict[Any, Future[Any]] = {p: Future() for p in specs}
         for p, future in found.items():
             future.set_result(p.partition)
         return found
 
 
-def test_leaders_that_moved_are_waited_for_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION),
+        KafkaError(KafkaError._AUTHENTICATION, f"during the handshake: {KafkaError(KafkaError._TRANSPORT).str()}"),
+    ],
+    ids=["moved", "handshake lost"],
+)
+def test_leaders_that_moved_are_waited_for_all_at_once(monkeypatch: pytest.MonkeyPatch, error: KafkaError) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(list_offsets, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
-    admin = Moving()
+    monkeypatch.setattr("drkit.adapters.kafka.client.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=slept.append))
+    admin = Moving(error)
     connection = Scripted(lambda: admin)
+    connection.timeout_seconds = 1.0
     partitions = [TopicPartition("orders", number) for number in range(1000)]
     answers = list_offsets.ask_offsets(connection, partitions, None, None)()
     assert answers == {p: p.partition for p in partitions}
