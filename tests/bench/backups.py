@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import yaml
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
@@ -42,6 +41,8 @@ from drkit.sandbox import Fault, Sandbox
 from drkit.steps.world import World
 from tests.bench.jvm import logged_in, tool
 from tests.conftest import free_subnet
+from tests.e2e.world import name_the_new_cluster
+from tests.fakes.procedure import Watcher
 
 REGION: Final = "ap-east-2"
 TOPICS: Final = 200
@@ -131,15 +132,15 @@ def _measure(world: World, groups: int, say: Say) -> float:
     found: dict[str, list[Figures]] = {}
     rows = 0
     for _ in range(ROUNDS):
-        world, stores = _with_counted_vault(world, f"bench-{uuid.uuid4().hex}/")
-        backups = Backups(world, lambda: REGION, lambda: None)
+        counted, stores = _with_counted_vault(world, f"bench-{uuid.uuid4().hex}/")
+        backups = Backups(counted, lambda: REGION, lambda: None)
         for what, run in (
             ("first", lambda backups=backups: backups.run()),
             ("repeat", lambda backups=backups: backups.run()),
             ("verify --read-all", lambda backups=backups: backups.verify(share=1.0)),
         ):
             found.setdefault(what, []).append(_counted(stores, run))
-        manifest = world.vault.find("latest")
+        manifest = counted.vault.find("latest")
         rows = sum(part.rows for part in manifest.parts.values())
     say(f"\n{groups} groups: {rows:,} rows in {ROUNDS} rounds")
     for what, figures in found.items():
@@ -150,13 +151,9 @@ def _measure(world: World, groups: int, say: Say) -> float:
 
 
 def _with_counted_vault(world: World, prefix: str) -> tuple[World, list[CountedStore]]:
-    stores = [CountedStore(_uncounted(one.store), prefix) for one in world.vault.replicas]
+    stores = [CountedStore(one.store, prefix) for one in world.vault.replicas]
     vault = Vault([Replica(one.label, store) for one, store in zip(world.vault.replicas, stores, strict=True)])
     return replace(world, vault=vault), stores
-
-
-def _uncounted(store: ObjectStore) -> ObjectStore:
-    return store.store if isinstance(store, CountedStore) else store
 
 
 def _groups_alone(world: World) -> float:
@@ -256,7 +253,7 @@ def _say_restore(box: Sandbox, say: Say) -> None:
         service.backups.run()
     box.fault(Fault.DESTROY, REGION, "all")
     box.fault(Fault.START, REGION, "all")
-    _name_the_new_cluster(box)
+    name_the_new_cluster(box, REGION)
     with bootstrap.open_service(str(box.config)) as service:
         world, stores = _with_counted_vault(service._world, "")
         restoring = replace(service.restoring, world=world)
@@ -265,30 +262,9 @@ def _say_restore(box: Sandbox, say: Say) -> None:
         made: dict[str, int] = {}
 
         def restore() -> None:
-            made.update(restoring.run(restoring.plan(request), _Unwatched()).document["made"])
+            made.update(restoring.run(restoring.plan(request), Watcher()).document["made"])
 
         figures = _counted(stores, restore)
     rows = sum(made.values())
     say(f"\nrestore into an empty cluster: {', '.join(f'{count} {what}' for what, count in sorted(made.items()))}")
     say(f"  restore            {figures.seconds:5.2f} s, {rows / figures.seconds:8,.0f} rows/s; {figures.text}")
-
-
-class _Unwatched:
-    """A run that nobody watches."""
-
-    def step_started(self, name: str) -> None:
-        pass
-
-    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-
-def _name_the_new_cluster(box: Sandbox) -> None:
-    """As an operator does who has rebuilt a region."""
-    admin = AdminClient(dict(box.status().regions[REGION].clients["admin"]))
-    document = yaml.safe_load(box.config.read_text())
-    document["regions"][REGION]["cluster"]["cluster_id"] = admin.list_topics(timeout=_SECONDS).cluster_id
-    box.config.write_text(yaml.safe_dump(document))

@@ -18,6 +18,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from drkit.sandbox import Sandbox
+
 STANDBY = "ap-northeast-1"
 PRIMARY = "ap-east-2"
 
@@ -102,3 +104,12 @@ def stored_objects(status: dict[str, Any]) -> dict[str, str]:
         for bucket in s3.list_buckets()["Buckets"]
         for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", [])
     }
+
+
+def name_the_new_cluster(box: Sandbox, region: str) -> None:
+    """What an operator does who has rebuilt a region: put the cluster's id into drkit.yaml."""
+    found = AdminClient(dict(box.status().regions[region].clients["admin"])).list_topics(timeout=10).cluster_id
+    before, _, rest = box.config.read_text().partition(f"{region}:")
+    old = rest.split('cluster_id: "', 1)[1].split('"', 1)[0]
+    assert old != found
+    box.config.write_text(f"{before}{region}:{rest.replace(old, found)}")

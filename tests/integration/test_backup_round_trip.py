@@ -26,7 +26,7 @@ from drkit.sandbox import Sandbox
 from drkit.sandbox.sandbox import Fault
 from tests.conftest import free_subnet
 from tests.e2e.command import Answer, drkit
-from tests.e2e.world import PRIMARY, acls, admin, group_offsets
+from tests.e2e.world import PRIMARY, acls, admin, group_offsets, name_the_new_cluster
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -73,7 +73,7 @@ def test_a_region_is_lost_and_restored(box: Sandbox, record_property: Callable[[
     unknown = timed("refused", *restore, "--dry-run")
     assert unknown.code == ExitCode.REFUSED, unknown.said
     assert "put the new id into drkit.yaml" in unknown.document["hint"]
-    name_the_new_cluster(box, status)
+    name_the_new_cluster(box, PRIMARY)
 
     planned = timed("plan", *restore, "--dry-run")
     assert planned.code == ExitCode.REFUSED, planned.said
@@ -148,13 +148,3 @@ def binding(
 ) -> AclBinding:
     """A user may do everything with a resource."""
     return AclBinding(kind, name, pattern, f"User:{user}", "*", AclOperation.ALL, AclPermissionType.ALLOW)
-
-
-def name_the_new_cluster(box: Sandbox, status: dict[str, Any]) -> None:
-    """What an operator does who has rebuilt a region: put the cluster's id into drkit.yaml."""
-    client = admin(status, PRIMARY)
-    found = client.describe_cluster().result(10).cluster_id
-    before, _, rest = box.config.read_text().partition(f"{PRIMARY}:")
-    old = rest.split('cluster_id: "', 1)[1].split('"', 1)[0]
-    assert old != found
-    box.config.write_text(f"{before}{PRIMARY}:{rest.replace(old, found)}")

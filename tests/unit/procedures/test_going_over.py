@@ -16,6 +16,7 @@ from drkit.errors import ExitCode, RefusedError, StoppedError, UnreachableError
 from drkit.procedures.answers import RunReport
 from drkit.procedures.plan import Request
 from tests.fakes.move import mirrored_service, operator, raising
+from tests.fakes.procedure import Watcher
 from tests.fakes.service import SOURCE, TARGET, FakeService
 
 GONE: dict[str, Any] = {"accept_loss": "unknown", "accept_replay": "unknown"}
@@ -166,7 +167,7 @@ def test_a_loss_that_was_not_accepted_is_not_accepted_by_this(service: FakeServi
     assert phases(service) == [Phase.STOPPED.value]
     service.source.is_dark = False
     box = operator(service)
-    assert box.resume(box.unfinished_run(None), _Silent()).document["outcome"] == "succeeded"
+    assert box.resume(box.unfinished_run(None), Watcher()).document["outcome"] == "succeeded"
 
 
 def test_a_source_that_answers_again_is_no_dead_one(service: FakeService) -> None:
@@ -193,7 +194,7 @@ def test_it_holds_for_who_resumes(service: FakeService) -> None:
     plan = box.plan(Request("failover", TARGET, if_source_dies="disaster", **GONE))
     service.redirect.on_next("observe", raising(UnreachableError("Route 53 does not answer")))
     with pytest.raises(StoppedError):
-        box.run(plan, _Silent(), undo_on_failure=False)
+        box.run(plan, Watcher(), undo_on_failure=False)
     service.source.is_dark = True
     run = box.unfinished_run(None)
     assert run.if_source_dies == "disaster"
@@ -213,19 +214,8 @@ def test_what_is_accepted_on_resuming_goes_on_record(service: FakeService) -> No
     plan = box.plan(Request("failover", TARGET, accept_loss=3))
     service.redirect.on_next("observe", raising(UnreachableError("Route 53 does not answer")))
     with pytest.raises(StoppedError):
-        box.run(plan, _Silent(), undo_on_failure=False)
-    document = box.resume(replace(box.unfinished_run(None), accepted={"accept_replay": 7}), _Silent()).document
+        box.run(plan, Watcher(), undo_on_failure=False)
+    document = box.resume(replace(box.unfinished_run(None), accepted={"accept_replay": 7}), Watcher()).document
     assert document["outcome"] == "succeeded"
     accepted = {name: value for name, value in document["accepted"].items() if name.startswith("accept")}
     assert accepted == {"accept_loss": 3, "accept_replay": 7}
-
-
-class _Silent:
-    def step_started(self, name: str) -> None:
-        pass
-
-    def step_finished(self, name: str, outcome: str, seconds: float, summary: str) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
