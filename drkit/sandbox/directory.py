@@ -225,8 +225,12 @@ class Directory:
         deadline = time.monotonic() + _LOCK_SECONDS
         announced = False
         while time.monotonic() < deadline:
-            self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+            except FileNotFoundError:
+                # Whoever held the lock removes the sandbox, and has just removed its directory.
+                continue
             if self._try_lock(descriptor):
                 return descriptor
             os.close(descriptor)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -82,6 +83,23 @@ def test_one_at_a_time_even_when_the_lock_file_is_replaced(tmp_path: Path) -> No
         thread.join()
     assert crowded == []
     assert not (tmp_path / "box").exists()
+
+
+def test_a_directory_that_is_removed_before_its_lock_is_there_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    real = os.open
+
+    def open_late(path: str, *arguments: int) -> int:
+        opened.append(path)
+        if len(opened) == 1:
+            (tmp_path / "box").rmdir()
+        return real(path, *arguments)
+
+    monkeypatch.setattr("drkit.sandbox.directory.os.open", open_late)
+    with Directory(tmp_path / "box").exclusive(silent):
+        assert len(opened) == 2
 
 
 @pytest.mark.parametrize("name", ["a,b", "a:b", "a}b", "a\\b", "a\nb"])
