@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import find, settings
+from hypothesis import strategies as st
 
 from drkit.cli.sandbox import after_up
 from drkit.sandbox import Sandbox
@@ -55,6 +57,15 @@ def protected_sandbox(directory: Path) -> Iterator[Sandbox]:
         yield box
     finally:
         box.down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _character_table() -> None:
+    """Hypothesis makes its table of characters with the first regular expression, and then finds that draw too slow.
+
+    In a fresh clone, that is; afterwards the table is kept in ``.hypothesis``.
+    """
+    find(st.from_regex("[a-z]", fullmatch=True), lambda _: True, settings=settings(database=None))
 
 
 @pytest.fixture(scope="session")
