@@ -19,9 +19,13 @@ from drkit.errors import ConfigError, DrkitError, RefusedError, UnreachableError
 
 MOVES: Final = (
     *("COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"),
-    *("LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"),
+    *("LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION", "REPLICA_NOT_AVAILABLE", "KAFKA_STORAGE_ERROR"),
+    *("FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH", "OFFSET_NOT_AVAILABLE"),
 )
-"""A coordinator or a leader is just being made, or moves to another broker: asking again helps."""
+"""A coordinator or a leader is just being made, elected, or moves to another broker: asking again helps.
+
+The same that Kafka's own client asks again for (``ListOffsetsHandler``, ``CoordinatorStrategy``).
+"""
 AGAIN_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.005
 _LEFT_FACTOR: Final = 3.0

@@ -14,7 +14,8 @@ def ask_offsets(
 ) -> Callable[[], dict[TopicPartition, Any]]:
     """Ask now; the answers (``ListOffsetsResultInfo``) when they are called for.
 
-    One request per broker, whatever the number of partitions. Leaders that are just being made or moved are waited for.
+    One request per broker, whatever the number of partitions. Leaders that are just being made, elected or moved are
+    waited for.
     """
     from confluent_kafka import TopicPartition as Position
 
@@ -26,5 +27,11 @@ def ask_offsets(
         )
         return {TopicPartition(p.topic, p.partition): future for p, future in futures.items()}
 
+    def again(some: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
+        # librdkafka forgets a leader that is not one any more, but not that its epoch is over: once a broker has been
+        # restarted, it would ask with the old one for minutes.
+        connection.metadata()
+        return ask(some)
+
     asked = ask(partitions)
-    return lambda: connection.wait_each("log ends of", asked, ask)
+    return lambda: connection.wait_each("log ends of", asked, again)

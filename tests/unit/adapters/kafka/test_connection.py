@@ -115,16 +115,22 @@ def test_what_a_broker_says_is_an_answer(code: int) -> None:
 
 
 class Moving(Admin):
-    """Its partitions' leaders have moved; by the second request the client knows where."""
+    """Its partitions' leaders have moved; once the client has asked for metadata, it knows where."""
 
     def __init__(self, error: KafkaError) -> None:
         super().__init__(HERE, "a")
         self.error = error
+        self.looks = 0
         self.requests: list[int] = []
+
+    def list_topics(self, timeout: float) -> Any:
+        self.looks += 1
+        return super().list_topics(timeout)
 
     def list_offsets(self, specs: Mapping[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
         self.requests.append(len(specs))
-        if len(self.requests) == 1:
+        assert len(self.requests) < 5, "asked in vain"
+        if self.looks == 0:
             return {p: refused(self.error) for p in specs}
         found: dict[Any, Future[Any]] = {p: Future() for p in specs}
         for p, future in found.items():
@@ -136,9 +142,12 @@ class Moving(Admin):
     "error",
     [
         KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION),
+        KafkaError(KafkaError.FENCED_LEADER_EPOCH),
+        KafkaError(KafkaError.UNKNOWN_LEADER_EPOCH),
+        KafkaError(KafkaError.OFFSET_NOT_AVAILABLE),
         KafkaError(KafkaError._AUTHENTICATION, f"during the handshake: {KafkaError(KafkaError._TRANSPORT).str()}"),
     ],
-    ids=["moved", "handshake lost"],
+    ids=["moved", "client behind", "broker behind", "elected", "handshake lost"],
 )
 def test_leaders_that_moved_are_waited_for_all_at_once(monkeypatch: pytest.MonkeyPatch, error: KafkaError) -> None:
     slept: list[float] = []
