@@ -109,6 +109,7 @@ class Directory:
         self.logs = self.root / "logs"
         self.aws = self.root / "aws"
         self.state = self.root / "state"
+        self.temporary = self.root / "tmp"
         self._identity = self.root / "sandbox.json"
         self._lock = self.root / ".lock"
 
@@ -201,7 +202,7 @@ class Directory:
 
     def _is_ours(self, entry: Path) -> bool:
         known = re.compile(
-            r"drkit\.yaml|sandbox\.json|secrets|logs|aws|regions|state|workload|classes\.txt|\.lock|\..*\.partial"
+            r"drkit\.yaml|sandbox\.json|secrets|logs|aws|regions|state|tmp|workload|classes\.txt|\.lock|\..*\.partial"
         )
         return known.fullmatch(entry.name) is not None
 

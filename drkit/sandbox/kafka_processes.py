@@ -147,7 +147,11 @@ class KafkaProcesses:
     def _java(self, name: str, main_class: str, *arguments: str) -> ProcessSpec:
         archive = (f"-XX:SharedArchiveFile={self._archive}",) if self._archive.exists() else ()
         marks = self._processes.java_marks(name)
-        return self._spec(name, (str(self._runtime.java), *_JVM, *archive, *_LOGGING, *marks, main_class, *arguments))
+        # Compression codecs unpack their libraries there, and a process that is killed leaves them behind.
+        temporary = f"-Djava.io.tmpdir={self._directory.temporary}"
+        self._directory.temporary.mkdir(exist_ok=True)
+        command = (str(self._runtime.java), *_JVM, *archive, *_LOGGING, temporary, *marks, main_class, *arguments)
+        return self._spec(name, command)
 
     def _spec(self, name: str, command: tuple[str, ...]) -> ProcessSpec:
         environment = {"CLASSPATH": self._runtime.class_path, "JAVA_HOME": str(self._runtime.home)}
