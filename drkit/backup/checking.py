@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drkit.backup.manifest import OBJECTS, Manifest, StoredPart, writer_of
-from drkit.backup.vault import Replica, Vault, at_once, attempt, read_copy, read_part
+from drkit.backup.vault import Replica, Vault, read_copy, read_part
 from drkit.domain.inventory import Part
+from drkit.engine.calls import at_once, attempt
 from drkit.errors import DrkitError
 from drkit.ports import Progress
 

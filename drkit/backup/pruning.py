@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from drkit.backup.manifest import OBJECTS, Manifest, id_time, writer_of
-from drkit.backup.vault import Listing, Replica, Vault, at_once, attempt, read_part
+from drkit.backup.vault import Listing, Replica, Vault, read_part
 from drkit.domain.inventory import Part
 from drkit.domain.retention import Held, Keep, Reasons, kept, rescued
+from drkit.engine.calls import at_once, attempt
 from drkit.engine.failpoints import PRUNE, hit
 from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Clock

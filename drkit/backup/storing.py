@@ -15,8 +15,9 @@ from typing import Final
 from drkit.backup.contents import Content, encode
 from drkit.backup.manifest import Manifest, StoredPart, id_time, new_backup_id, write_manifest
 from drkit.backup.survey import Surveyed
-from drkit.backup.vault import Listing, Replica, Vault, at_once, attempt
+from drkit.backup.vault import Listing, Replica, Vault
 from drkit.domain.inventory import Part
+from drkit.engine.calls import at_once, attempt
 from drkit.engine.failpoints import BACKUP, hit
 from drkit.errors import DrkitError, RefusedError, UnknownOutcomeError, UnreachableError
 from drkit.ports import Clock, ObjectStore, PreconditionFailed

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from drkit.backup.vault import at_once, attempt
 from drkit.domain.cluster_identity import require_known_cluster
 from drkit.domain.connector_config import without_secrets
 from drkit.domain.inventory import (
@@ -19,6 +18,7 @@ from drkit.domain.inventory import (
     RedirectInventory,
 )
 from drkit.domain.kafka import GroupState, TopicPartition
+from drkit.engine.calls import at_once, attempt
 from drkit.errors import DrkitError, RefusedError, UnreachableError
 from drkit.ports import ConnectReader, InventoryReader, KafkaReader, RedirectTarget, RegistryReader
 

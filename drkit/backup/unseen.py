@@ -12,9 +12,9 @@ from collections.abc import Collection
 from typing import Final
 
 from drkit.backup.survey import Region, Surveyed
-from drkit.backup.vault import attempt
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.naming import printable
+from drkit.engine.calls import attempt
 from drkit.errors import AuthError, DrkitError
 
 _TOPIC: Final = re.compile(r"(?!__)[a-zA-Z0-9._-]{1,249}")

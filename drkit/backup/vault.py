@@ -7,8 +7,7 @@ the backup visible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,13 +15,12 @@ from drkit.backup.contents import decode
 from drkit.backup.manifest import BACKUP_ID, MANIFESTS, Manifest, StoredPart, manifest_key, read_manifest
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.naming import printable
+from drkit.engine.calls import at_once, attempt
 from drkit.errors import DrkitError, RefusedError, UnreachableError, UsageError
 from drkit.ports import ObjectStore
 
 T = TypeVar("T")
-U = TypeVar("U")
 
-_AT_ONCE = 16
 _REMEMBERED = 2000
 """Manifests that a process remembers: a service reads another one at every turn, for months."""
 LATEST = "latest"
@@ -199,23 +197,6 @@ def read_part(replica: Replica, part: Part, stored: StoredPart) -> object:
             f"{replica.label} does not have {stored.key}", hint="drkit backup verify says what is missing"
         )
     return decode(stored.content(part, found.body), stored.key)
-
-
-def attempt(call: Callable[..., T], *arguments: object) -> T | DrkitError:
-    """What it returns, or the error of drkit's that it raises."""
-    try:
-        return call(*arguments)
-    except DrkitError as error:
-        return error
-
-
-def at_once(call: Callable[[U], T], arguments: Iterable[U]) -> list[T]:
-    """The answers, in order, of calls that are made side by side."""
-    arguments = list(arguments)
-    if len(arguments) < 2:
-        return [call(one) for one in arguments]
-    with ThreadPoolExecutor(min(_AT_ONCE, len(arguments)), thread_name_prefix="backup") as pool:
-        return list(pool.map(call, arguments))
 
 
 def _place(key: str) -> tuple[str, str] | None:

@@ -12,11 +12,12 @@ from drkit.backup.pruning import Pruning
 from drkit.backup.storing import Storing
 from drkit.backup.survey import Surveyed, parts_of, survey
 from drkit.backup.unseen import with_unseen
-from drkit.backup.vault import Listing, Vault, at_once, attempt, place_of
+from drkit.backup.vault import Listing, Vault, place_of
 from drkit.domain.inventory import Inventory, Part
 from drkit.domain.inventory_differences import comparable, differences, things
 from drkit.domain.retention import Keep
 from drkit.domain.runs import RunState
+from drkit.engine.calls import at_once, attempt
 from drkit.errors import DrkitError, RefusedError
 from drkit.ports import Progress
 from drkit.procedures import backup_answers as answers

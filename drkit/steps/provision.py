@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import count
 from typing import Final
 
-from drkit.backup.vault import at_once
 from drkit.domain.change_state import ClusterChange, Made, Stale, Standing, Topics, standing
 from drkit.domain.change_text import change_text
 from drkit.domain.kafka import Acl
 from drkit.domain.provisioning import AddPartitions, CreateAcl, CreateTopic, SetConfig
+from drkit.engine.calls import at_once
 from drkit.errors import DrkitError, StalePlanError, UnreachableError, VerificationError
 from drkit.ports import Clock, KafkaReader, KafkaWriter, Progress
 from drkit.ports.inventory import InventoryWriter
+
+Maker = Callable[[Sequence[ClusterChange]], None]
 
 _LOOK_SECONDS: Final = 0.05
 _SHOWN: Final = 5
@@ -86,13 +88,7 @@ class Provisioner:
         outstanding = self.outstanding(changes)
         refused: dict[int, DrkitError] = {}
         for kind, make in self._makers:
-            batches = _batches([change for change in outstanding if isinstance(change, kind)])
-            if batches:
-                progress(change_text(batches[0][0]) + (f" and {more} more" if (more := _count(batches) - 1) else ""))
-            ask = partial(self._refusals, make=make)
-            # A promotion may have to set configs of every topic while writes wait for it.
-            for found in at_once(ask, batches) if kind is SetConfig else map(ask, batches):
-                refused.update(found)
+            refused |= self._make([change for change in outstanding if isinstance(change, kind)], make, progress)
         failed = self._read_back(outstanding, refused)
         if refused and len(failed) == len(outstanding):
             raise next(iter(refused.values()))
@@ -104,7 +100,7 @@ class Provisioner:
         )
 
     @property
-    def _makers(self) -> Sequence[tuple[type[ClusterChange], Callable[[Sequence[ClusterChange]], None]]]:
+    def _makers(self) -> Sequence[tuple[type[ClusterChange], Maker]]:
         """Topics come before what is set on them, and ACLs last."""
         return (
             (CreateTopic, self._create_topic),
@@ -113,9 +109,19 @@ class Provisioner:
             (CreateAcl, self._create_acls),
         )
 
-    def _refusals(
-        self, batch: Sequence[ClusterChange], make: Callable[[Sequence[ClusterChange]], None]
-    ) -> Mapping[int, DrkitError]:
+    def _make(self, changes: Sequence[ClusterChange], make: Maker, progress: Progress) -> dict[int, DrkitError]:
+        """Make changes of one kind, and answer what was refused. A promotion may have writes waiting for it."""
+        batches = _batches(changes)
+        begun = count(1)
+
+        def ask(batch: Sequence[ClusterChange]) -> Mapping[int, DrkitError]:
+            more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
+            progress(f"{change_text(batch[0])}{more} ({next(begun)} of {len(batches)})")
+            return self._refusals(batch, make)
+
+        return {change: error for found in at_once(ask, batches) for change, error in found.items()}
+
+    def _refusals(self, batch: Sequence[ClusterChange], make: Maker) -> Mapping[int, DrkitError]:
         """What the cluster refused, by the identity of the change: one with a mapping in it has no hash."""
         try:
             make(batch)
@@ -187,10 +193,6 @@ def _batches(changes: Sequence[ClusterChange]) -> list[list[ClusterChange]]:
     for change in changes:
         by_topic.setdefault(_topic(change), []).append(change)
     return list(by_topic.values())
-
-
-def _count(batches: Sequence[Sequence[ClusterChange]]) -> int:
-    return sum(len(batch) for batch in batches)
 
 
 def _identities(changes: Iterable[ClusterChange]) -> frozenset[int]:

@@ -17,9 +17,10 @@ from drkit.backup.manifest import Manifest
 from drkit.backup.pruning import Pruning
 from drkit.backup.storing import Stored, Storing
 from drkit.backup.survey import Surveyed
-from drkit.backup.vault import Replica, Vault, attempt
+from drkit.backup.vault import Replica, Vault
 from drkit.domain.inventory import Inventory, Part, ScramUser
 from drkit.domain.retention import Keep
+from drkit.engine.calls import attempt
 from drkit.errors import DrkitError, UnreachableError
 from drkit.ports import StoredObject
 from tests.fakes.aws import FakeObjectStore
