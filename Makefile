@@ -33,7 +33,7 @@ test: $(READY) ## the tests, on real brokers too
 	$(BIN)/python -m pytest -m 'sandbox and shared' --durations=15
 	$(BIN)/python -m pytest -m 'sandbox and not shared and not long' --durations=15
 
-test-long: $(READY) ## offsets of every position, faults and a disaster, on real brokers: ten minutes
+test-long: $(READY) ## on real brokers: offsets of every position, each step killed, brokers restarted, a disaster: 14 minutes
 	$(BIN)/python -m pytest -m long --durations=0
 
 simulate: $(READY) ## ten thousand histories of runs that are killed, frozen and cut off, and 500 of whole moves

@@ -14,9 +14,10 @@ from drkit.adapters.aws.session import AwsSession
 from drkit.adapters.aws.sns import SnsAlerter
 from drkit.adapters.connect.rest import ConnectCluster
 from drkit.adapters.kafka.acl_fence import AclFence
-from drkit.adapters.kafka.client import Connection, client_settings
+from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.inventory import ConfluentInventory
 from drkit.adapters.kafka.reader import ConfluentReader
+from drkit.adapters.kafka.settings import client_settings
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.adapters.local import host
 from drkit.adapters.local.clock import SystemClock

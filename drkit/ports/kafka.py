@@ -74,8 +74,9 @@ class KafkaReader(Protocol):
     def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Each group's committed offsets; a group without any has an empty mapping.
 
-        ``stable``: wait for transactions that hold commits of the groups. Raises ``RefusedError`` where one does not
-        end in time.
+        ``stable``: nothing that was committed before is missing. It waits for transactions that hold commits of the
+        groups, and for coordinators that have just taken over. Raises ``RefusedError`` where a transaction does not end
+        in time.
         A broker keeps quiet about topics that drkit may not see: their offsets are missing.
         """
 

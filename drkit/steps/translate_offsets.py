@@ -95,7 +95,11 @@ class TranslateOffsets(Step[Translated]):
     def confirm(self, context: RunContext) -> Evidence:
         """Read back, and report every position."""
         translated = self._translated or self.observe(context)
-        missing = _missing(translated.wanted, self._target.reader.committed_offsets(sorted(translated.wanted)))
+        groups = sorted(translated.wanted)
+        missing = _missing(translated.wanted, self._target.reader.committed_offsets(groups))
+        if missing:
+            # A coordinator that has just moved may not know yet of what was committed.
+            missing = _missing(translated.wanted, self._target.reader.committed_offsets(groups, stable=True))
         if missing:
             group, partition = next((g, p) for g, offsets in missing.items() for p in offsets)
             raise StalePlanError(

@@ -10,9 +10,10 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from drkit.adapters.connect.rest import ConnectCluster
-from drkit.adapters.kafka.client import Connection, client_settings
+from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.inventory import ConfluentInventory
 from drkit.adapters.kafka.reader import ConfluentReader
+from drkit.adapters.kafka.settings import client_settings
 from drkit.adapters.kafka.writer import ConfluentWriter
 from drkit.config.load import load
 from drkit.config.mirror_templates import flow_of, render_connectors

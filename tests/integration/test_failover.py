@@ -110,6 +110,7 @@ def killed(box: Sandbox, *command: str, at: str) -> None:
     assert answer.code == -9, f"not killed at {at}: {answer.said}"
 
 
+@pytest.mark.long
 def test_whatever_it_was_doing_nothing_is_lost_and_nothing_is_read_twice(box: Sandbox) -> None:
     assert list(KILLS) == [step.name for step in STEPS[Mode.PLANNED] if step.is_effect]
     workload = Workload(box)

@@ -1,4 +1,4 @@
-"""The connection of one cluster: settings from the configuration, an admin client, and calls with a deadline."""
+"""The connection of one cluster: an admin client, and calls with a deadline."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from math import inf
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from drkit.adapters.kafka.failures import is_authentication, is_lost_handshake, is_one_of, translated
-from drkit.adapters.kafka.msk_iam import oauth_settings
-from drkit.config.models import Cluster, IamAuth, MtlsAuth, NoAuth, PlainAuth, ScramAuth
-from drkit.config.secrets import stand_in_of
+from drkit.adapters.kafka.offset_process import OffsetProcess
 from drkit.errors import ConfigError, DrkitError, RefusedError, UnreachableError
 
 MOVES: Final = (
@@ -26,46 +23,17 @@ MOVES: Final = (
 
 The same that Kafka's own client asks again for (``ListOffsetsHandler``, ``CoordinatorStrategy``).
 """
+_PASSING: Final = (*MOVES, "_TRANSPORT")
+"""A broker that is restarted closes its connections when others have taken over."""
+_STALE: Final = ("NOT_COORDINATOR",)
 AGAIN_SECONDS: Final = 0.1
+_YOUNG_SECONDS: Final = 1.0
+"""A client of this age has asked who the coordinators are: what it is told does not come from its memory."""
 _LOOK_SECONDS: Final = 0.005
 _LEFT_FACTOR: Final = 3.0
 """How many times a call's deadline a client that was left is kept: its requests have a deadline each, and an answer."""
 
-ResolveSecret = Callable[[str], str]
 Key = TypeVar("Key")
-
-
-def client_settings(cluster: Cluster, resolve_secret: ResolveSecret, *, token_seconds: float = 10.0) -> dict[str, Any]:
-    """Librdkafka's settings for a cluster; secrets are resolved here and nowhere kept by drkit.
-
-    ``token_seconds``: deadline of a token for MSK IAM.
-    """
-    auth = cluster.auth
-    tls = cluster.tls.enabled or isinstance(auth, MtlsAuth | IamAuth)
-    settings: dict[str, Any] = {"bootstrap.servers": cluster.bootstrap, "client.id": "drkit"}
-    if cluster.tls.ca_file:
-        settings["ssl.ca.location"] = cluster.tls.ca_file
-    match auth:
-        case NoAuth():
-            settings["security.protocol"] = "SSL" if tls else "PLAINTEXT"
-        case PlainAuth() | ScramAuth():
-            settings |= {
-                "security.protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
-                "sasl.mechanism": auth.mechanism.upper(),
-                "sasl.username": auth.username,
-                "sasl.password": resolve_secret(auth.password),
-            }
-        case MtlsAuth():
-            settings |= {
-                "security.protocol": "SSL",
-                "ssl.certificate.location": auth.certificate_file,
-                "ssl.key.location": str(stand_in_of(Path(auth.key_file))),
-            }
-            if auth.key_password:
-                settings["ssl.key.password"] = resolve_secret(auth.key_password)
-        case IamAuth():
-            settings |= oauth_settings(auth, token_seconds)
-    return settings
 
 
 class Connection:
@@ -78,6 +46,7 @@ class Connection:
     def __init__(self, region: str, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self.region = region
         self.timeout_seconds = timeout_seconds
+        self.offset_process = OffsetProcess(region, settings, timeout_seconds)
         self._last_error: Any = None
         self._cut_off_at = -inf
         self._settings = {
@@ -92,6 +61,7 @@ class Connection:
             "log_level": 0,
         }
         self._admin: Any = None
+        self._made_at = -inf
         self._left: deque[tuple[float, Any]] = deque()
         self._cluster_id: str | None = None
         self._lock = threading.Lock()
@@ -120,7 +90,9 @@ class Connection:
                 self._metadata_of(found)
             with self._lock:
                 # Another thread may have made one meanwhile, and asked it: that one stays.
-                self._admin = found = self._admin or found
+                if self._admin is None:
+                    self._admin, self._made_at = found, time.monotonic()
+                found = self._admin
         return found
 
     def metadata(self) -> Any:
@@ -198,10 +170,11 @@ class Connection:
             except KafkaException as error:
                 if again is None or not _passes(error, deadline):
                     raise self._judged(error, what, admin) from error
+                self.forget_coordinator(error.args[0], admin)
             # The first refusal may be of a while ago: one of many that were asked at once.
             time.sleep(pause)
             pause = AGAIN_SECONDS
-            future = again()
+            future, admin = again(), self._admin
 
     def wait_each(
         self, what: str, asked: Mapping[Key, Any], again: Callable[[Collection[Key]], Mapping[Key, Any]]
@@ -213,11 +186,11 @@ class Connection:
         """
         from confluent_kafka import KafkaException
 
-        admin, deadline = self._admin, time.monotonic() + self.timeout_seconds
+        deadline = time.monotonic() + self.timeout_seconds
         found: dict[Key, Any] = {}
         left = asked
         while left:
-            moved = []
+            moved, admin = [], self._admin
             for key, future in left.items():
                 try:
                     found[key] = self._result(
@@ -226,11 +199,21 @@ class Connection:
                 except KafkaException as error:
                     if not _passes(error, deadline):
                         raise self._judged(error, f"{what} {key}", admin) from error
+                    self.forget_coordinator(error.args[0], admin)
                     moved.append(key)
             if moved:
                 time.sleep(AGAIN_SECONDS)
             left = again(moved) if moved else {}
         return found
+
+    def forget_coordinator(self, error: Any, admin: Any) -> None:
+        """Leave a client that was told by a broker that it does not coordinate a group, and would ask it again.
+
+        librdkafka remembers who coordinates the groups that it is asked about, for as long as it is asked about them,
+        and whatever they answer (``rd_kafka_coord_cache_find``; nothing calls ``rd_kafka_coord_cache_evict``).
+        """
+        if is_one_of(error, _STALE) and time.monotonic() - self._made_at > _YOUNG_SECONDS:
+            self._leave(admin)
 
     def _result(self, what: str, future: Any, admin: Any, deadline: float) -> Any:
         while True:
@@ -283,7 +266,7 @@ class Connection:
 def _passes(error: Any, deadline: float) -> bool:
     """Whether a call that failed so may succeed if it is made again before the deadline."""
     is_over = time.monotonic() + AGAIN_SECONDS > deadline
-    return not is_over and (is_one_of(error.args[0], MOVES) or is_lost_handshake(error.args[0]))
+    return not is_over and (is_one_of(error.args[0], _PASSING) or is_lost_handshake(error.args[0]))
 
 
 def _in_thread(function: Callable[[], Any]) -> Future[Any]:

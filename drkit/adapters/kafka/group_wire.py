@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.client import AGAIN_SECONDS, Connection
 from drkit.adapters.kafka.failures import translated
 from drkit.domain.inventory import CommittedPosition, GroupInventory, GroupMember, GroupType
 from drkit.domain.kafka import GroupDescription, GroupState, TopicPartition
+from drkit.errors import UnreachableError
 
 _STATES: Final = {"EMPTY": GroupState.EMPTY, "DEAD": GroupState.DEAD, "UNKNOWN": GroupState.UNKNOWN}
 _TYPES: Final = {"CLASSIC": GroupType.CLASSIC, "CONSUMER": GroupType.CONSUMER}
 
 
 def listed_groups(connection: Connection) -> Mapping[str, Any]:
-    """Every classic and consumer group as a ``ConsumerGroupListing``; one request per broker."""
+    """Every classic and consumer group as a ``ConsumerGroupListing``; one request per broker.
+
+    One broker that does not answer has groups of its own, until it is out of service: others have them then.
+    """
     from confluent_kafka import KafkaException
 
-    asked = connection.admin.list_consumer_groups(request_timeout=connection.timeout_seconds)
-    listed = connection.wait("list groups", asked)
-    if listed.errors:
-        # One broker that does not answer has groups of its own.
-        raise translated(KafkaException(listed.errors[0]), "list groups", connection.region)
-    return {group.group_id: group for group in listed.valid}
+    def ask() -> Any:
+        # Not the whole deadline: it would be spent on a broker that has just gone, and has its groups no more.
+        return connection.admin.list_consumer_groups(request_timeout=connection.timeout_seconds / 2)
+
+    deadline = time.monotonic() + connection.timeout_seconds
+    while True:
+        # librdkafka asks every broker that it knows of; metadata tells it which are in service.
+        connection.metadata()
+        listed = connection.wait("list groups", ask(), ask)
+        if not listed.errors:
+            return {group.group_id: group for group in listed.valid}
+        failure = translated(KafkaException(listed.errors[0]), "list groups", connection.region)
+        if not isinstance(failure, UnreachableError) or time.monotonic() + AGAIN_SECONDS > deadline:
+            raise failure
+        time.sleep(AGAIN_SECONDS)
 
 
 def group_descriptions(connection: Connection, names: Collection[str]) -> Mapping[str, Any]:
@@ -55,20 +69,19 @@ def described_group(found: Any) -> GroupDescription:
     return GroupDescription(found.group_id, state_of(found.state), members)
 
 
-def inventoried_group(found: Any, positions: Iterable[Any]) -> GroupInventory:
+def inventoried_group(found: Any, positions: Mapping[TopicPartition, CommittedPosition]) -> GroupInventory:
     """A ``ConsumerGroupDescription``, or the listing of a group without members, with the committed positions.
 
     Members and positions are sorted.
     """
     members = [GroupMember(member.client_id, member.host) for member in getattr(found, "members", ())]
-    placed = {TopicPartition(p.topic, p.partition): committed_position(p) for p in positions}
     return GroupInventory(
         group=found.group_id,
         group_type=_TYPES.get(found.type.name, GroupType.UNKNOWN),
         state=state_of(found.state),
         assignor=getattr(found, "partition_assignor", "") or "",
         members=tuple(sorted(members, key=lambda member: (member.client_id, member.host))),
-        positions={partition: placed[partition] for partition in sorted(placed)},
+        positions={partition: positions[partition] for partition in sorted(positions)},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import has_code
-from drkit.adapters.kafka.group_offsets import commit_for, committed_positions
+from drkit.adapters.kafka.group_offsets import commit_for
 from drkit.adapters.kafka.group_wire import (
     group_descriptions,
     inventoried_group,
@@ -73,7 +73,7 @@ class ConfluentInventory:
         names = sorted(listed if groups is None else set(groups))
         # There is nothing more to tell of an empty classic group, and a cluster may have very many of them.
         empty = {name for name in names if name in listed and is_empty_classic(listed[name])}
-        positions = committed_positions(self._connection, names)
+        positions = self._connection.offset_process.read(names)
         described = group_descriptions(self._connection, [name for name in names if name not in empty])
         found = {
             name: inventoried_group(listed[name] if name in empty else described[name], positions[name])

@@ -6,6 +6,7 @@ Source: ``aws-msk-iam-sasl-signer``; librdkafka waits ten seconds and loses the 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from drkit.adapters.deadline import within
@@ -23,12 +24,20 @@ def oauth_settings(auth: IamAuth, seconds: float) -> dict[str, Any]:
     """
     if not _REGION.match(auth.region):
         raise ConfigError(f"auth.region {auth.region!r} is not an AWS region", hint="it is the cluster's region")
-    first = [_token(auth, seconds)]
+    tokens = _Tokens(auth, seconds, [_token(auth, seconds)])
+    return {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": tokens}
 
-    def callback(_config: str) -> tuple[str, float]:
-        return first.pop() if first else _token(auth, seconds)
 
-    return {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": callback}
+@dataclass(slots=True)
+class _Tokens:
+    """librdkafka's callback; an object of its own, as settings go to another process, too."""
+
+    auth: IamAuth
+    seconds: float
+    fetched: list[tuple[str, float]]
+
+    def __call__(self, config: str) -> tuple[str, float]:
+        return self.fetched.pop() if self.fetched else _token(self.auth, self.seconds)
 
 
 def _token(auth: IamAuth, seconds: float) -> tuple[str, float]:

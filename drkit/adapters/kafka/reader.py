@@ -11,7 +11,6 @@ from typing import Any, Final
 from drkit.adapters.kafka.acl_wire import to_acl
 from drkit.adapters.kafka.client import Connection
 from drkit.adapters.kafka.failures import has_code
-from drkit.adapters.kafka.group_offsets import committed_positions
 from drkit.adapters.kafka.group_wire import described_group, group_descriptions, listed_groups, state_of
 from drkit.adapters.kafka.list_offsets import ask_offsets
 from drkit.adapters.kafka.log_reader import RangeReader, Tail, Wanted, to_record
@@ -151,11 +150,8 @@ class ConfluentReader:
 
     def committed_offsets(self, groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
         """Committed offsets; one request per group, all in flight at once."""
-        found = committed_positions(self._connection, groups, stable=stable)
-        return {
-            group: {TopicPartition(p.topic, p.partition): p.offset for p in positions}
-            for group, positions in found.items()
-        }
+        found = self._connection.offset_process.read(groups, stable=stable)
+        return {group: {p: at.offset for p, at in positions.items()} for group, positions in found.items()}
 
     def acls(self) -> frozenset[Acl]:
         """Every binding; none where the cluster has no authorizer."""

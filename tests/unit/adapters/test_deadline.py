@@ -8,7 +8,7 @@ import time
 import pytest
 
 from drkit.adapters.deadline import refuse_if_given_up, within
-from drkit.adapters.kafka.client import client_settings
+from drkit.adapters.kafka.settings import client_settings
 from drkit.config.models import Cluster, IamAuth
 from drkit.errors import RefusedError, UnreachableError
 from tests.waiting import eventually

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar, cast
@@ -230,6 +231,22 @@ def test_somebody_who_commits_after_drkit_is_found(service: FakeService, partiti
     service.target.cluster.commit(GROUP, {partitions[0]: 7})
     with pytest.raises(StalePlanError, match=f"group {GROUP} has another offset on {ORDERS}-0"):
         step.confirm(context)
+
+
+def test_a_coordinator_that_does_not_know_of_the_commit_yet_is_not_somebody_who_commits(
+    service: FakeService, partitions: list[TopicPartition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, context = _step(service), _context(service, {GROUP: {partitions[0]: 4}})
+    _apply(step, context)
+    asked: list[bool] = []
+
+    def committed_offsets(groups: Collection[str], *, stable: bool = False) -> GroupOffsets:
+        asked.append(stable)
+        return {GROUP: {partitions[0]: 6 if stable else 1}}
+
+    monkeypatch.setattr(service.target, "committed_offsets", committed_offsets)
+    assert step.confirm(context)["committed"] == {GROUP: {ORDERS: {"0": 6}}}
+    assert asked == [False, True]
 
 
 def test_undoing_gives_back_what_each_group_had_and_nothing_more(

@@ -1,0 +1,102 @@
+"""Final positions come from coordinators that know all that was committed, and that stay meanwhile (decision 0012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Position
+
+from drkit.adapters.kafka.client import Connection
+from drkit.adapters.kafka.group_offsets import read_positions
+from drkit.domain.inventory import CommittedPosition
+from drkit.domain.kafka import TopicPartition
+from drkit.errors import UnreachableError
+
+OFFSETS = "__consumer_offsets"
+P = TopicPartition("orders", 0)
+
+
+def done(value: object) -> Future[Any]:
+    future: Future[Any] = Future()
+    if isinstance(value, KafkaException):
+        future.set_exception(value)
+    else:
+        future.set_result(value)
+    return future
+
+
+class Cluster:
+    """An admin client. ``epochs``: of the one coordinator, look by look; None while its log's end is not told."""
+
+    def __init__(self, epochs: Iterator[int | None], *, has_offsets: bool = True) -> None:
+        topics = {OFFSETS: SimpleNamespace(error=None, partitions={0: None})} if has_offsets else {}
+        self.answer = SimpleNamespace(brokers={1: None}, cluster_id="a", topics=topics)
+        self.epochs = epochs
+        self.calls: list[str] = []
+
+    def list_topics(self, timeout: float) -> Any:
+        return self.answer
+
+    def poll(self, seconds: float) -> None:
+        """Nothing to say."""
+
+    def list_offsets(self, specs: Mapping[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
+        epoch = next(self.epochs)
+        self.calls.append(f"end in epoch {epoch}")
+        untold = KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
+        found = untold if epoch is None else SimpleNamespace(leader_epoch=epoch)
+        return {p: done(found) for p in specs}
+
+    def list_consumer_group_offsets(self, asked: Any, *, require_stable: bool, **_: Any) -> dict[str, Future[Any]]:
+        self.calls.append(f"offsets, stable {require_stable}")
+        group = asked[0].group_id
+        position = Position(P.topic, P.partition, len(self.calls))
+        return {group: done(ConsumerGroupTopicPartitions(group, [position]))}
+
+
+def read(cluster: Cluster, *, stable: bool, seconds: float = 60.0) -> CommittedPosition:
+    class Scripted(Connection):
+        def client(self, kind: Any, **more: Any) -> Any:
+            return cluster
+
+    found = read_positions(Scripted("here", {}, seconds), ["shop"], stable=stable)
+    return found["shop"][P]
+
+
+def test_a_coordinator_that_stays_is_read_once() -> None:
+    cluster = Cluster(iter([7, 7]))
+    assert read(cluster, stable=True).offset == 2
+    assert cluster.calls == ["end in epoch 7", "offsets, stable True", "end in epoch 7"]
+
+
+def test_one_that_has_moved_meanwhile_is_read_again() -> None:
+    cluster = Cluster(iter([7, 8, 8, 8]))
+    assert read(cluster, stable=True).offset == 5
+    assert cluster.calls[3:] == ["end in epoch 8", "offsets, stable True", "end in epoch 8"]
+
+
+def test_one_that_does_not_know_yet_what_is_replicated_is_waited_for() -> None:
+    cluster = Cluster(iter([None, None, 8, 8]))
+    assert read(cluster, stable=True).offset == 4
+    assert cluster.calls[:3] == ["end in epoch None", "end in epoch None", "end in epoch 8"]
+
+
+def test_those_that_keep_moving_are_unreachable() -> None:
+    with pytest.raises(UnreachableError, match="their coordinators keep moving"):
+        read(Cluster(iter(range(1_000_000))), stable=True, seconds=0.2)
+
+
+def test_what_is_not_final_is_read_at_once() -> None:
+    cluster = Cluster(iter([]))
+    assert read(cluster, stable=False).offset == 1
+    assert cluster.calls == ["offsets, stable False"]
+
+
+def test_where_the_topic_may_not_be_described_nothing_is_known_of_coordinators() -> None:
+    cluster = Cluster(iter([]), has_offsets=False)
+    assert read(cluster, stable=True).offset == 1
