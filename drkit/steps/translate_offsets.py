@@ -69,6 +69,8 @@ class TranslateOffsets(Step[Translated]):
         else:
             committed, _ = self._committed(context)
         self._translator.prepare(committed)
+        # Asked for in vain: the first question to a cluster's coordinators takes longest.
+        self._target.reader.committed_offsets(sorted(committed))
 
     def observe(self, context: RunContext) -> Translated:
         """Translate, and read what is there. Raises ``RefusedError`` for groups that are active on the target."""
