@@ -18,7 +18,8 @@ from drkit.ports import PartitionFailure
 
 HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
 """How a coordinator refuses what may only be done to a group without members."""
-_PASSING: Final = (*MOVES, "UNKNOWN_TOPIC_OR_PART")
+_UNHEARD_OF: Final = ("UNKNOWN_TOPIC_OR_PART",)
+_NEWS_SECONDS: Final = 2.0
 """A coordinator may learn of a topic that was just made later than the broker that was asked for it."""
 _OFFSETS_TOPIC: Final = "__consumer_offsets"
 _UNSTABLE_SECONDS: Final = 0.02
@@ -109,7 +110,7 @@ def commit_for(connection: Connection, group: str, positions: Sequence[Any]) -> 
     def ask() -> Any:
         return connection.admin.alter_consumer_group_offsets([request], request_timeout=timeout)[group]
 
-    deadline = time.monotonic() + timeout
+    started = time.monotonic()
     while True:
         asked, admin = ask(), connection.admin
         answer = connection.wait(f"offsets of group {group}", asked, ask).topic_partitions
@@ -120,7 +121,9 @@ def commit_for(connection: Connection, group: str, positions: Sequence[Any]) -> 
                 raise has_members(group, connection.region)
             if is_one_of(error, ("GROUP_AUTHORIZATION_FAILED",)):
                 raise translated(KafkaException(error), f"offsets of group {group}", connection.region)
-        if time.monotonic() > deadline or not any(is_one_of(error, _PASSING) for _, error in failed):
+        passed = time.monotonic() - started
+        passing = (MOVES if passed <= timeout else ()) + (_UNHEARD_OF if passed <= _NEWS_SECONDS else ())
+        if not any(is_one_of(error, passing) for _, error in failed):
             return [PartitionFailure(partition, error.str()) for partition, error in failed]
         for _, error in failed:
             connection.forget_coordinator(error, admin)

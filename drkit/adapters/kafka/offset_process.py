@@ -59,8 +59,8 @@ class OffsetProcess:
 
         Raises ``UnreachableError`` where the process ended until the deadline was over, and what reading raises.
         """
-        deadline = time.monotonic() + self._cluster.timeout_seconds
         with self._lock:
+            deadline = time.monotonic() + self._cluster.timeout_seconds
             while True:
                 try:
                     answer = self._ask(Question(sorted(groups), stable))
@@ -84,6 +84,7 @@ class OffsetProcess:
     def _ask(self, question: Question) -> Positions | DrkitError:
         if self._running is None:
             self._running = self._start()
+            self._running[0].send(self._cluster)
         channel, _ = self._running
         channel.send(question)
         answer: Positions | DrkitError = channel.recv()
@@ -103,7 +104,6 @@ class OffsetProcess:
                 # Ctrl-C is for drkit, which ends it; without drkit, its channel ends.
                 start_new_session=True,
             )
-        channel.send(self._cluster)
         return channel, weakref.finalize(self, _end, process, channel)
 
     def _end(self) -> None:

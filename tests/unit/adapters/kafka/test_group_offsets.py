@@ -12,7 +12,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka import TopicPartition as Position
 
 from drkit.adapters.kafka.client import Connection
-from drkit.adapters.kafka.group_offsets import read_positions
+from drkit.adapters.kafka.group_offsets import commit_for, read_positions
 from drkit.domain.inventory import CommittedPosition
 from drkit.domain.kafka import TopicPartition
 from drkit.errors import UnreachableError
@@ -100,3 +100,52 @@ def test_what_is_not_final_is_read_at_once() -> None:
 def test_where_the_topic_may_not_be_described_nothing_is_known_of_coordinators() -> None:
     cluster = Cluster(iter([]), has_offsets=False)
     assert read(cluster, stable=True).offset == 1
+
+
+class Commits(Cluster):
+    """Its coordinator knows of the topic at the given commit."""
+
+    def __init__(self, known_at: int) -> None:
+        super().__init__(iter([]))
+        self.known_at = known_at
+
+    def alter_consumer_group_offsets(self, asked: Any, **_: Any) -> dict[str, Future[Any]]:
+        self.calls.append("commit")
+        (request,) = asked
+        unknown = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART) if len(self.calls) < self.known_at else None
+        answer = [
+            SimpleNamespace(topic=p.topic, partition=p.partition, error=unknown) for p in request.topic_partitions
+        ]
+        return {request.group_id: done(SimpleNamespace(topic_partitions=answer))}
+
+
+def committed(cluster: Commits, monkeypatch: pytest.MonkeyPatch) -> tuple[list[TopicPartition], float]:
+    """What was not committed, and for how long that was tried."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    class Scripted(Connection):
+        def client(self, kind: Any, **more: Any) -> Any:
+            return cluster
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr("drkit.adapters.kafka.group_offsets.time", clock)
+    failed = commit_for(Scripted("here", {}, 60.0), "shop", [Position(P.topic, P.partition, 7)])
+    return [failure.partition for failure in failed], now[0]
+
+
+def test_a_coordinator_that_has_not_heard_of_the_topic_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Commits(known_at=3)
+    failed, seconds = committed(cluster, monkeypatch)
+    assert failed == []
+    assert seconds == pytest.approx(0.2)
+    assert cluster.calls == ["commit"] * 3
+
+
+def test_a_topic_that_is_not_there_is_not_waited_for_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes may be waiting meanwhile, and other groups."""
+    failed, seconds = committed(Commits(known_at=1_000_000), monkeypatch)
+    assert failed == [P]
+    assert seconds == pytest.approx(2.0, abs=0.2)
