@@ -10,10 +10,10 @@ from drkit.adapters.kafka.client import AGAIN_SECONDS, MOVES, Connection
 from drkit.adapters.kafka.failures import UNSTABLE, is_one_of, translated
 from drkit.adapters.kafka.group_wire import committed_position
 from drkit.adapters.kafka.list_offsets import ask_offsets
-from drkit.adapters.kafka.offset_process import Positions
+from drkit.adapters.kafka.offset_process import Positions, restless
 from drkit.domain.inventory import CommittedPosition
 from drkit.domain.kafka import TopicPartition
-from drkit.errors import RefusedError, UnreachableError
+from drkit.errors import RefusedError
 from drkit.ports import PartitionFailure
 
 HAS_MEMBERS: Final = ("UNKNOWN_MEMBER_ID", "NON_EMPTY_GROUP", "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
@@ -39,10 +39,7 @@ def read_positions(connection: Connection, groups: Collection[str], *, stable: b
         if _coordinator_epochs(connection) == before:
             return found
         if time.monotonic() > deadline:
-            raise UnreachableError(
-                f"offsets of groups at {connection.region}: their coordinators keep moving",
-                hint="wait until its brokers have come to rest, then run again",
-            )
+            raise restless(connection.region)
 
 
 def _coordinator_epochs(connection: Connection) -> Mapping[TopicPartition, int | None]:

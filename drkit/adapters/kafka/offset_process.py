@@ -59,6 +59,8 @@ class OffsetProcess:
 
         Raises ``UnreachableError`` where the process ended until the deadline was over, and what reading raises.
         """
+        if not groups:
+            return {}
         with self._lock:
             deadline = time.monotonic() + self._cluster.timeout_seconds
             while True:
@@ -67,10 +69,7 @@ class OffsetProcess:
                 except (EOFError, ConnectionError):
                     self._end()
                     if time.monotonic() > deadline:
-                        raise UnreachableError(
-                            f"offsets of groups at {self._cluster.region}: their coordinators keep moving",
-                            hint="wait until its brokers have come to rest, then run again",
-                        ) from None
+                        raise restless(self._cluster.region) from None
                     time.sleep(_AGAIN_SECONDS)
                 except BaseException:
                     # Interrupted: the answer would be taken for that to the next question.
@@ -111,6 +110,14 @@ class OffsetProcess:
         if running is not None:
             _, finalizer = running
             finalizer()
+
+
+def restless(region: str) -> UnreachableError:
+    """The error for a cluster whose coordinators did not stay in one place until the deadline."""
+    return UnreachableError(
+        f"offsets of groups at {region}: their coordinators keep moving",
+        hint="wait until its brokers have come to rest, then run again",
+    )
 
 
 def _end(process: subprocess.Popen[bytes], channel: Channel) -> None:

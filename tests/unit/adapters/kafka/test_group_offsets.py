@@ -59,13 +59,19 @@ class Cluster:
         return {group: done(ConsumerGroupTopicPartitions(group, [position]))}
 
 
-def read(cluster: Cluster, *, stable: bool, seconds: float = 60.0) -> CommittedPosition:
-    class Scripted(Connection):
-        def client(self, kind: Any, **more: Any) -> Any:
-            return cluster
+class Connected(Connection):
+    """Its one client is the test's."""
 
-    found = read_positions(Scripted("here", {}, seconds), ["shop"], stable=stable)
-    return found["shop"][P]
+    def __init__(self, cluster: Cluster, seconds: float = 60.0) -> None:
+        super().__init__("here", {}, seconds)
+        self._cluster = cluster
+
+    def client(self, kind: Any, **more: Any) -> Any:
+        return self._cluster
+
+
+def read(cluster: Cluster, *, stable: bool, seconds: float = 60.0) -> CommittedPosition:
+    return read_positions(Connected(cluster, seconds), ["shop"], stable=stable)["shop"][P]
 
 
 def test_a_coordinator_that_stays_is_read_once() -> None:
@@ -126,13 +132,9 @@ def committed(cluster: Commits, monkeypatch: pytest.MonkeyPatch) -> tuple[list[T
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    class Scripted(Connection):
-        def client(self, kind: Any, **more: Any) -> Any:
-            return cluster
-
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
     monkeypatch.setattr("drkit.adapters.kafka.group_offsets.time", clock)
-    failed = commit_for(Scripted("here", {}, 60.0), "shop", [Position(P.topic, P.partition, 7)])
+    failed = commit_for(Connected(cluster), "shop", [Position(P.topic, P.partition, 7)])
     return [failure.partition for failure in failed], now[0]
 
 

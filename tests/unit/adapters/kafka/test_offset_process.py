@@ -41,7 +41,9 @@ def asked(tmp_path: Path) -> list[int]:
 
 def test_one_process_answers_all_questions(tmp_path: Path) -> None:
     reading = process(tmp_path)
-    assert asked(tmp_path) == [], "it is not started before it is needed"
+    assert reading.read([]) == {}
+    assert reading._running is None, "it is not started before it is needed"
+    assert asked(tmp_path) == []
     first = reading.read({"b", "a"})
     (pid,) = asked(tmp_path)
     assert first == {group: {P: CommittedPosition(pid, None, "stable False")} for group in ("a", "b")}
